@@ -1,0 +1,1 @@
+"""What is deployed: stacks, constructs and the stages that choose among them."""

@@ -1,0 +1,1 @@
+"""Everything that runs in a Lambda function: one package, one code asset."""

@@ -1,0 +1,1 @@
+"""Adapters: the ports of lambdas.core on AWS services."""

@@ -1,0 +1,1 @@
+"""Rules, types and ports: no AWS, no HTTP, no environment variables."""

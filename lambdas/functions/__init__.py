@@ -1,0 +1,1 @@
+"""One module per deployed function, and the HTTP edge that they share."""

@@ -1,0 +1,1 @@
+"""The `kit` command line, one module per group of commands."""
