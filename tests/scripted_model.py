@@ -2,6 +2,7 @@
 
     python tests/scripted_model.py --port 5200 [--context-tokens 8192]
 
+In a test: `with serving(ScriptedModel().app()) as url:` (tests/serving.py), then `url + "/v1"`.
 It answers `POST /v1/chat/completions` (buffered and streamed) as the vLLM container does, and
 `GET /health`, `GET /v1/models`, `GET /requests` (the bodies it received, oldest first).
 The last user message is a command; spaces around it do not matter:
@@ -32,10 +33,7 @@ import asyncio
 import itertools
 import json
 import re
-import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -46,7 +44,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 Json = dict[str, Any]
-OUTPUT_TOKENS = 16  # what an unlimited request is taken to ask for in the text of `too long`
 FRAGMENT_CHARS = 6  # of tool arguments in one chunk
 
 
@@ -182,14 +179,15 @@ class ScriptedModel:
         if script.status != 200:
             return JSONResponse(failure(script.status, "told to fail"), script.status)
         prompt = prompt_tokens(body)
-        output = body.get("max_completion_tokens") or body.get("max_tokens") or OUTPUT_TOKENS
+        output = body.get("max_completion_tokens") or body.get("max_tokens") or 0
         if not script.too_long and prompt + output <= self._context_tokens:
             return None
         text = (
             f"You passed {prompt} input tokens and requested {output} output tokens. However, the "
             f"model's context length is only {self._context_tokens} tokens, resulting in a maximum "
             f"input length of {self._context_tokens - output} tokens. "
-            "Please reduce the length of the input messages."
+            "Please reduce the length of the input prompt. "
+            f"(parameter=input_tokens, value={prompt})"
         )
         return JSONResponse(failure(400, text, "input_tokens"), 400)
 
@@ -273,23 +271,6 @@ def ending(script: Script, body: Json, head: Json) -> Iterator[str]:
         if (body.get("stream_options") or {}).get("include_usage"):
             yield event({**head, "choices": [], "usage": usage(script, body)})
     yield "data: [DONE]\n\n"
-
-
-@contextmanager
-def running(model: ScriptedModel | None = None, port: int = 0) -> Iterator[str]:
-    """Serve a scripted model from a thread of this process; yields `http://127.0.0.1:PORT/v1`."""
-    model = model or ScriptedModel()
-    listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(model.app(), log_level="critical", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
 
 
 def main() -> None:
