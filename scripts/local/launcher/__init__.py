@@ -1,0 +1,1 @@
+"""Starts, deploys to and stops the laptop cloud."""

@@ -1,0 +1,83 @@
+"""The laptop cloud as a whole: up, down, reset; one of them at a time."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from scripts.local.launcher import (
+    assembly,
+    demo_user,
+    deployment,
+    fingerprint,
+    outputs,
+    preflight,
+    services,
+    toolchain,
+)
+from scripts.local.launcher.errors import LauncherError
+from scripts.local.launcher.layout import Layout
+from scripts.local.launcher.progress import Progress
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a client needs: where the API is, and a token of the demo user."""
+
+    base_url: str
+    token: str
+
+
+def up(layout: Layout, progress: Progress, *, enforce_iam: bool = False) -> Access:
+    """Bring everything up: tools, stacks, processes, code, first user. Repeating it mends.
+
+    With `enforce_iam` the emulator is started again at the end: while it enforces policies,
+    the stock CDK command line is refused its own asset bucket.
+    """
+    with _alone(layout):
+        preflight.check_machine(layout.local_dir)
+        toolchain.ensure(layout, progress)
+        made = assembly.ensure(layout, progress)
+        services.ensure_running(layout, progress)
+        deployment.ensure(layout, made, fingerprint.code(layout.root), progress)
+        found = outputs.write(layout)
+        token = demo_user.ensure(layout, found)
+        if enforce_iam:
+            services.ensure_running(layout, progress, enforce_iam=True)
+    return Access(found["base_url"], token)
+
+
+def access(layout: Layout) -> Access:
+    """Sign the demo user in to a laptop cloud that is up."""
+    found = outputs.read(layout)
+    return Access(found["base_url"], demo_user.token(layout, found))
+
+
+def down(layout: Layout, progress: Progress) -> bool:
+    """Stop the processes and keep the state. True if anything was running."""
+    with _alone(layout):
+        return services.stop(layout, progress)
+
+
+def reset(layout: Layout, progress: Progress) -> None:
+    """Stop the processes and remove all state; the synthesised stacks are kept."""
+    with _alone(layout):
+        services.stop(layout, progress)
+        shutil.rmtree(layout.state, ignore_errors=True)
+        for path in (layout.outputs, layout.demo_password):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """Hold the lock of the state folder; the system frees it when its holder dies."""
+    layout.logs.mkdir(parents=True, exist_ok=True)
+    with (layout.local_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LauncherError(
+                "another `kit local` command is at work", next_step="wait for it, then try again"
+            ) from error
+        yield
