@@ -6,7 +6,7 @@ KitError
 ├── NotFoundError            name another
 ├── ConflictError            look at the present state, then decide
 ├── LimitExceededError       slow down, try again later
-├── ModelUnavailableError    wait for the model, try again later
+├── UnavailableError         wait for the model or the store, try again later
 ├── ModelFailedError         the model answered wrongly; another model may not
 └── ConfigurationError       the operator must mend a file or a setting
 
@@ -49,8 +49,8 @@ class LimitExceededError(KitError):
         self.retry_after_s = retry_after_s
 
 
-class ModelUnavailableError(KitError):
-    code = "model_unavailable"
+class UnavailableError(KitError):
+    code = "unavailable"
 
     def __init__(self, message: str, *, retry_after_s: int, code: str | None = None) -> None:
         super().__init__(message, code=code)

@@ -1,0 +1,43 @@
+"""A turn told again from the store: for a retry that finds its turn running or done."""
+
+import time
+from collections.abc import Iterator
+
+from lambdas.core.errors import ModelFailedError, NotFoundError
+from lambdas.core.generation import Finished, Piece, TextDelta, ToolCallDelta
+from lambdas.core.identity import Owner
+from lambdas.core.turns import Turn, TurnStore
+
+LOOK_EVERY_S = 0.5
+
+
+def replay(store: TurnStore, owner: Owner, turn: Turn) -> Iterator[Piece]:
+    """Give what the turn has, then what it gets, until it ends.
+
+    Raises:
+        ModelFailedError: the turn failed or was cut off.
+        NotFoundError: it was deleted meanwhile.
+    """
+    shown = 0
+    while True:
+        status = turn.status_at(time.time())
+        if len(turn.text) > shown:
+            yield TextDelta(turn.text[shown:])
+            shown = len(turn.text)
+        if status != "running":
+            break
+        time.sleep(LOOK_EVERY_S)  # the interval of a poll: DynamoDB has nothing to wait on
+        turn = _still_there(store.find(owner, turn.id))
+    if status in {"failed", "interrupted"}:
+        raise ModelFailedError(f"the turn {status}; send it again to have it made anew")
+    for index, call in enumerate(turn.tool_calls):
+        yield ToolCallDelta(index, call.arguments, id=call.id, name=call.name)
+    yield Finished(turn.finish_reason or "stop")
+    if turn.usage:
+        yield turn.usage
+
+
+def _still_there(turn: Turn | None) -> Turn:
+    if turn is None:
+        raise NotFoundError("the turn was deleted")
+    return turn
