@@ -1,0 +1,61 @@
+"""What each function may do, and on what: the one place to look at when a grant changes."""
+
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+
+from cdk import names
+from cdk.config import DeployConfig
+from lambdas.core.catalogue import ModelEntry
+
+TEXTS = "turns"  # the prefix of long texts in the bucket
+
+
+@dataclass(frozen=True)
+class Access:
+    """Actions on the table and its sessions index, on long texts, and on models."""
+
+    table: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+# TransactWriteItems has no action of its own: each part needs its own, a check ConditionCheckItem.
+CHAT = Access(
+    table=("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
+    texts=("GetObject", "PutObject"),
+    models=("InvokeEndpoint",),  # covers the response stream too
+)
+MODELS = Access()
+SESSIONS = Access(
+    table=("GetItem", "Query", "UpdateItem", "DeleteItem", "BatchWriteItem"),
+    texts=("GetObject", "DeleteObject"),
+)
+
+
+def statements(
+    access: Access, stack: cdk.Stack, config: DeployConfig, entries: list[ModelEntry]
+) -> list[iam.PolicyStatement]:
+    """Write `access` down for the resources of the stage."""
+    table = _arn(stack, "dynamodb", "table", names.table_name(config))
+    bucket = f"arn:{cdk.Aws.PARTITION}:s3:::{names.text_bucket_name(config)}"
+    models = [names.model_name(config, entry) for entry in entries]
+    granted = {
+        "dynamodb": (access.table, [table, f"{table}/index/{names.SESSIONS_INDEX}"]),
+        "s3": (access.texts, [f"{bucket}/{TEXTS}/*"]),
+        "sagemaker": (
+            access.models,
+            [_arn(stack, "sagemaker", "endpoint", name) for name in models]
+            + [_arn(stack, "sagemaker", "inference-component", name) for name in models],
+        ),
+    }
+    return [
+        iam.PolicyStatement(actions=[f"{service}:{action}" for action in actions], resources=arns)
+        for service, (actions, arns) in granted.items()
+        if actions and arns
+    ]
+
+
+def _arn(stack: cdk.Stack, service: str, kind: str, name: str) -> str:
+    return stack.format_arn(service=service, resource=kind, resource_name=name)
