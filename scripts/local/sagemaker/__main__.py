@@ -28,6 +28,7 @@ from scripts.local.sagemaker.weights import Weights, WeightsError
 
 log = logging.getLogger("scripts.local.sagemaker")
 ACCOUNT = "000000000000"
+LIMITS = Limits()
 
 
 def arguments(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namespace:
@@ -77,7 +78,7 @@ async def warm(servers: LocalModels, catalogue: Mapping[str, ModelEntry]) -> Non
             log.info("%s is ready", entry.id)
 
 
-def app(args: argparse.Namespace, env: Mapping[str, str]) -> Starlette:
+def app(args: argparse.Namespace, env: Mapping[str, str], limits: Limits = LIMITS) -> Starlette:
     catalogue = load_catalogue()
     servers = models(args)
     client = httpx.AsyncClient(timeout=httpx.Timeout(None, connect=5), trust_env=False)
@@ -87,9 +88,10 @@ def app(args: argparse.Namespace, env: Mapping[str, str]) -> Starlette:
         region_name=env.get("AWS_REGION", "us-east-1"),
     )
     url = args.control_plane_url
-    sagemaker = session.client("sagemaker", endpoint_url=url)
-    s3 = session.client("s3", endpoint_url=url, config=Config(s3={"addressing_style": "path"}))
-    invocations = Invocations(catalogue, servers, client, Limits())
+    once = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+    sagemaker = session.client("sagemaker", endpoint_url=url, config=once)
+    s3 = session.client("s3", endpoint_url=url, config=once)
+    invocations = Invocations(catalogue, servers, client, limits)
     service = Service(
         Deployments(BotoControlPlane(sagemaker, account=ACCOUNT)),
         invocations,
@@ -107,7 +109,9 @@ def app(args: argparse.Namespace, env: Mapping[str, str]) -> Starlette:
         servers.stop()
         await client.aclose()
 
-    return service.app(lifespan)
+    application = service.app(lifespan)
+    application.state.servers = servers
+    return application
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scripts.local.sagemaker.deployments import AsyncPaths, Deployment
-from scripts.local.sagemaker.faults import InvalidCallError, ModelFailedError
-from scripts.local.sagemaker.invocations import Invocations
+from scripts.local.sagemaker.faults import InvalidCallError, RuntimeServiceError
+from scripts.local.sagemaker.invocations import Answer, Invocations
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,21 +68,25 @@ class AsyncCalls:
         task.add_done_callback(self._running.discard)
 
     async def _run(self, deployment: Deployment, call: Accepted) -> None:
+        address: str | None = call.output
         try:
-            body = call.body
-            if call.input_location:
-                body = await asyncio.to_thread(self._objects.read, call.input_location)
-            answer = await self._invocations.answer(deployment, body, limit_s=call.limit_s)
-            await self._write(call.output, answer.content, answer.content_type)
-        except ModelFailedError as error:
+            answer = await self._answer(deployment, call)
+        except (RuntimeServiceError, ClientError, BotoCoreError) as error:
             log.warning("asynchronous call %s failed: %s", call.inference_id, error)
-            if call.failure:
-                await self._write(call.failure, str(error).encode(), "text/plain")
+            address, answer = call.failure, Answer("text/plain", str(error).encode())
+        try:
+            if address:
+                await asyncio.to_thread(
+                    self._objects.write, address, answer.content, answer.content_type
+                )
         except (ClientError, BotoCoreError):
-            log.exception("asynchronous call %s: S3 failed", call.inference_id)
+            log.exception("asynchronous call %s: nothing written", call.inference_id)
 
-    async def _write(self, address: str, content: bytes, content_type: str) -> None:
-        await asyncio.to_thread(self._objects.write, address, content, content_type)
+    async def _answer(self, deployment: Deployment, call: Accepted) -> Answer:
+        body = call.body
+        if call.input_location:
+            body = await asyncio.to_thread(self._objects.read, call.input_location)
+        return await self._invocations.answer(deployment, body, limit_s=call.limit_s)
 
 
 def accepted(paths: AsyncPaths | None, headers: Mapping[str, str], body: bytes) -> Accepted:

@@ -134,6 +134,9 @@ class LocalModels:
             f"{address}/v1", key=self._key, model=entry.id, context_tokens=entry.context_tokens
         )
 
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes.values() if process.pid]
+
     def stop(self) -> None:
         for process in self._processes.values():
             process.stop()
