@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from scripts.local.launcher.layout import REGION, Layout
+from scripts.local.launcher.layout import REGION
 
 if TYPE_CHECKING:
     from botocore.config import Config
 
 
-def client(layout: Layout, service: str) -> Any:
+def client(endpoint_url: str, service: str) -> Any:
     """Make a boto3 client that reaches the emulator and nothing else, proxies included."""
     import boto3
 
@@ -18,7 +18,7 @@ def client(layout: Layout, service: str) -> Any:
         region_name=REGION,
     )
     make: Any = session.client
-    return make(service, endpoint_url=layout.endpoint_url, config=_direct())
+    return make(service, endpoint_url=endpoint_url, config=_direct())
 
 
 def _direct() -> "Config":

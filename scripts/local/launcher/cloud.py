@@ -27,6 +27,7 @@ class Access:
 
     base_url: str
     token: str
+    model: str
 
 
 def up(layout: Layout, progress: Progress, *, enforce_iam: bool = False) -> Access:
@@ -45,13 +46,13 @@ def up(layout: Layout, progress: Progress, *, enforce_iam: bool = False) -> Acce
         token = demo_user.ensure(layout, found)
         if enforce_iam:
             services.ensure_running(layout, progress, enforce_iam=True)
-    return Access(found["base_url"], token)
+    return Access(found["base_url"], token, found["model"])
 
 
 def access(layout: Layout) -> Access:
     """Sign the demo user in to a laptop cloud that is up."""
     found = outputs.read(layout)
-    return Access(found["base_url"], demo_user.token(layout, found))
+    return Access(found["base_url"], demo_user.token(layout, found), found["model"])
 
 
 def down(layout: Layout, progress: Progress) -> bool:

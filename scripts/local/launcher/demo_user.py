@@ -13,7 +13,7 @@ GROUP = "user"
 
 def ensure(layout: Layout, outputs: dict[str, str]) -> str:
     """Return a fresh ID token of the demo user, made first if the pool does not have it."""
-    cognito = aws.client(layout, "cognito-idp")
+    cognito = aws.client(outputs["endpoint_url"], "cognito-idp")
     try:
         return _token(cognito, outputs["cli_client_id"], password(layout))
     except (cognito.exceptions.UserNotFoundException, cognito.exceptions.NotAuthorizedException):
@@ -23,7 +23,11 @@ def ensure(layout: Layout, outputs: dict[str, str]) -> str:
 
 def token(layout: Layout, outputs: dict[str, str]) -> str:
     """Sign the demo user in: an ID token, which is what the API's authorizer takes."""
-    return _token(aws.client(layout, "cognito-idp"), outputs["cli_client_id"], password(layout))
+    return _token(
+        aws.client(outputs["endpoint_url"], "cognito-idp"),
+        outputs["cli_client_id"],
+        password(layout),
+    )
 
 
 def password(layout: Layout) -> str:

@@ -24,7 +24,7 @@ _SHOWN_ERRORS = 10
 
 def ensure(layout: Layout, assembly: Assembly, code: str, progress: Progress) -> None:
     """Deploy what is not deployed yet; nothing when the emulator has it all."""
-    ssm = aws.client(layout, "ssm")
+    ssm = aws.client(layout.endpoint_url, "ssm")
     deployed = read(ssm)
     if deployed is None or deployed.infrastructure != assembly.infrastructure:
         _deploy(layout, ssm, progress)

@@ -12,7 +12,7 @@ _SHIPPED = ("lambdas", "model_configs")
 
 def update(layout: Layout) -> None:
     """Give every function that runs our code the code of the checkout."""
-    client = aws.client(layout, "lambda")
+    client = aws.client(layout.endpoint_url, "lambda")
     code = zipped(layout.root)
     for page in client.get_paginator("list_functions").paginate():
         for function in page["Functions"]:
