@@ -1,0 +1,1 @@
+"""The laptop cloud's AWS: the ministack emulator with our additions, in one process."""

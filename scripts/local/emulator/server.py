@@ -1,0 +1,73 @@
+"""Puts the emulator, our hooks and the HTTP server together."""
+
+import asyncio
+import logging
+import resource
+import sys
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+from ministack import app as emulator
+
+from scripts.local.emulator.functions import FunctionHost
+from scripts.local.emulator.hooks import contract, functions, services, state
+from scripts.local.emulator.lifecycle import Lifecycle, PeriodicSnapshot
+from scripts.local.emulator.options import Options, emulator_settings, function_environment
+from scripts.local.emulator.snapshots import SnapshotFolder
+
+KEEP_ALIVE_S = 75
+
+
+class QuietHealth(logging.Filter):
+    """Leaves the launcher's health checks out of the access log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "/_ministack/health" not in record.getMessage()
+
+
+def application(options: Options) -> Lifecycle:
+    """The emulator with all hooks in place.
+
+    Raises:
+        HookError: this ministack is not what the hooks were written for.
+    """
+    contract.verify()
+    host = FunctionHost(
+        options.function_python, emulator_settings(options), function_environment(options)
+    )
+    functions.install(host)
+    services.install()
+    keeper = state.StateKeeper(SnapshotFolder(options.snapshot_dir))
+    keeper.install()
+    snapshot = PeriodicSnapshot(keeper, options.snapshot_interval_s)
+    return Lifecycle(
+        emulator.app,
+        note_request=snapshot.note,
+        background=[snapshot.run],
+        at_stop=_nothing,
+    )
+
+
+async def _nothing() -> None:
+    return None
+
+
+def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT, on loopback only."""
+    logging.getLogger("hypercorn.access").addFilter(QuietHealth())
+    _allow_many_connections()
+    config = Config()
+    config.bind = [f"127.0.0.1:{options.port}"]
+    config.keep_alive_timeout = KEEP_ALIVE_S
+    config.loglevel = "INFO"
+    try:
+        asyncio.run(hypercorn_serve(application(options), config))  # type: ignore[arg-type]
+    except contract.HookError as error:
+        sys.exit(f"emulator: {error}")
+    except OSError as error:
+        sys.exit(f"emulator: cannot serve on 127.0.0.1:{options.port}: {error}")
+
+
+def _allow_many_connections() -> None:
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
