@@ -23,8 +23,9 @@ def local() -> None:
 @local.command()
 @click.option("--enforce-iam", is_flag=True, help="Refuse functions what their roles do not allow.")
 @click.option("--watch", is_flag=True, help="Stay, and ship changed code to the functions.")
+@click.option("--quiet", is_flag=True, help="Do not print what to paste.")
 @json_option
-def up(enforce_iam: bool, watch: bool, as_json: bool) -> None:
+def up(enforce_iam: bool, watch: bool, quiet: bool, as_json: bool) -> None:
     """Start it, deploy to it, and print what to paste. Repeating this mends what is broken."""
     from scripts.kit import paste
     from scripts.local.launcher import cloud, watcher
@@ -34,7 +35,7 @@ def up(enforce_iam: bool, watch: bool, as_json: bool) -> None:
         access = cloud.up(layout, told, enforce_iam=enforce_iam)
     if as_json:
         click.echo(json.dumps(_fields(access)))
-    else:
+    elif not quiet:
         say(paste.text(access))
     if watch:
         say("watching lambdas/ and model_configs/; Ctrl-C ends the watching, not the cloud")
@@ -52,12 +53,15 @@ def down() -> None:
 
 
 @local.command()
-@click.option("-o", "--output", type=click.Choice(["env", "json"]), help="For other programs.")
+@click.option(
+    "-o", "--output", type=click.Choice(["env", "json", "paste"]), help="What else to print."
+)
 def status(output: str | None) -> None:
     """Show what runs; with -o env, print variables for any OpenAI client.
 
     Use it as: eval "$(kit local status -o env)"
     """
+    from scripts.kit import paste
     from scripts.kit.errors import CommandError
     from scripts.local.launcher import cloud, services
 
@@ -67,7 +71,9 @@ def status(output: str | None) -> None:
         click.echo(json.dumps({"services": [asdict(s) for s in found], **_fields(access)}))
     elif output == "env" and access:
         click.echo(f"export OPENAI_BASE_URL={access.base_url} OPENAI_API_KEY={access.token}")
-    elif output == "env":
+    elif output == "paste" and access:
+        click.echo(paste.text(access))
+    elif output in {"env", "paste"}:
         raise CommandError("the laptop cloud is not running", next_step="kit local up")
     else:
         for service in found:

@@ -23,16 +23,9 @@ def lines(layout: Layout, name: str, *, follow: bool) -> Iterator[str]:
         client = aws.client(outputs.read(layout)["endpoint_url"], "logs")
         return of_functions(client, follow=follow)
     path = layout.logs / f"{name}.log"
-    if name == "model":
-        path = model_log(layout)
     if not path.exists():
         raise LauncherError(f"there is no {path} yet", next_step="kit local up")
     return of_file(path, follow=follow)
-
-
-def model_log(layout: Layout) -> Path:
-    """Where the local SageMaker keeps what its model servers say."""
-    return layout.state / "sagemaker" / "model.log"
 
 
 def of_file(

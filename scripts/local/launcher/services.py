@@ -32,7 +32,7 @@ def emulator(layout: Layout, *, enforce_iam: bool = False) -> Service:
 
 def sagemaker(layout: Layout) -> Service:
     state = layout.state / "sagemaker"
-    words = ["--control-plane-url", layout.endpoint_url]
+    words = ["--control-plane-url", layout.endpoint_url, "--log-dir", str(layout.logs)]
     return _service(layout, "sagemaker", layout.sagemaker_port, state, words, "/ping")
 
 
