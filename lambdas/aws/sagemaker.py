@@ -3,12 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import (
-    ClientError,
-    ConnectionError as BotoConnectionError,
-    EventStreamError,
-    HTTPClientError,
-)
+import botocore.exceptions as faults
+from botocore.exceptions import ClientError, EventStreamError
 from urllib3.exceptions import HTTPError
 
 from lambdas.core.catalogue import ModelEntry
@@ -20,9 +16,21 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 # Scaling out from zero takes minutes (3 to 9 were seen); the client's own limit to wait is 120 s.
-_WAKING_RETRY_S = 120
-_STARTING_RETRY_S = 10
-# SageMaker tells these apart by their text only.
+_WAKING = ("model_waking", "is asleep and waking", 120)
+_ABSENT = ("model_unavailable", "has no endpoint that answers", 120)
+_STARTING = ("model_waking", "is starting", 10)
+_BUSY = ("model_busy", "is busy", 10)
+_UNREACHABLE = ("model_unavailable", "cannot be reached", 10)
+_WAITING = {
+    "ModelNotReadyException": _STARTING,
+    "ServiceUnavailable": _STARTING,
+    "ServiceUnavailableException": _STARTING,
+    "ThrottlingException": _BUSY,
+    "Throttling": _BUSY,
+    "TooManyRequestsException": _BUSY,
+}
+_FAILED = {"InternalFailure", "InternalDependencyException", "InternalServerError"}
+# SageMaker tells a sleeping component from an unknown one by its text only.
 _ASLEEP = ("no capacity", "has no copies", "copy count", "not inservice", "is not in service")
 
 
@@ -49,41 +57,30 @@ class SageMakerModels:
             return payload.read([self._client.invoke_endpoint(**call)["Body"].read()])
         except ClientError as error:
             raise self._translated(entry, error) from error
-        except (BotoConnectionError, HTTPClientError) as error:
-            raise UnavailableError(
-                f"{entry.id!r} cannot be reached", retry_after_s=_STARTING_RETRY_S
-            ) from error
+        except (faults.ConnectionError, faults.HTTPClientError) as error:
+            raise _waiting(entry, *_UNREACHABLE) from error
 
     def _translated(self, entry: ModelEntry, error: ClientError) -> KitError | ClientError:
+        """What a refusal of the runtime means; one that is not known stays as it is."""
         fault: dict[str, Any] = dict(error.response)
         code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
         if code == "ModelError":
             status = int(fault.get("OriginalStatusCode") or 500)
             body = fault.get("OriginalMessage") or text
             return payload_for(entry.container.family).refusal(status, body)
-        if code in {"ModelNotReadyException", "ServiceUnavailable", "ServiceUnavailableException"}:
-            return _waiting(entry, "is starting", _STARTING_RETRY_S)
-        if code in {"ThrottlingException", "Throttling", "TooManyRequestsException"}:
-            return _waiting(entry, "is busy", _STARTING_RETRY_S, error_code="model_busy")
         if code in {"ValidationError", "ValidationException"}:
-            if any(sign in text.lower() for sign in _ASLEEP):
-                return _waiting(entry, "is asleep and waking", _WAKING_RETRY_S)
-            return UnavailableError(
-                f"{entry.id!r} has no endpoint that answers", retry_after_s=_WAKING_RETRY_S
-            )
-        if code in {"InternalFailure", "InternalDependencyException", "InternalServerError"}:
+            asleep = any(sign in text.lower() for sign in _ASLEEP)
+            return _waiting(entry, *(_WAKING if asleep else _ABSENT))
+        if code in _WAITING:
+            return _waiting(entry, *_WAITING[code])
+        if code in _FAILED:
             return ModelFailedError(f"SageMaker failed to call {entry.id!r}")
         return error
 
 
-def _waiting(
-    entry: ModelEntry, state: str, retry_after_s: int, *, error_code: str = "model_waking"
-) -> UnavailableError:
-    return UnavailableError(
-        f"{entry.id!r} {state}; try again in {retry_after_s} s",
-        retry_after_s=retry_after_s,
-        code=error_code,
-    )
+def _waiting(entry: ModelEntry, code: str, state: str, retry_after_s: int) -> UnavailableError:
+    message = f"{entry.id!r} {state}; try again in {retry_after_s} s"
+    return UnavailableError(message, retry_after_s=retry_after_s, code=code)
 
 
 def _parts(stream: Iterable[Any]) -> Iterator[bytes]:
@@ -93,7 +90,7 @@ def _parts(stream: Iterable[Any]) -> Iterator[bytes]:
             yield event["PayloadPart"]["Bytes"]
     except EventStreamError as error:
         raise ModelFailedError("the model broke off its reply") from error
-    except (BotoConnectionError, HTTPClientError, HTTPError) as error:
+    except (faults.ConnectionError, faults.HTTPClientError, HTTPError) as error:
         raise ModelFailedError("the connection to the model broke") from error
     finally:
         close = getattr(stream, "close", None)

@@ -61,13 +61,9 @@ def _tokens_of(turn: Turn) -> int:
     """The model's own counts where the turn ran to its end, else an estimate."""
     if turn.message_tokens is not None and turn.usage is not None:
         return turn.message_tokens + turn.usage.completion_tokens
-    return estimated_tokens([*turn.messages, _reply_of(turn)])
+    return estimated_tokens([*turn.messages, turn.reply])
 
 
 def _messages_of(turn: Turn) -> list[Message]:
-    reply = _reply_of(turn)
-    return [*turn.messages, reply] if reply.content or reply.tool_calls else [*turn.messages]
-
-
-def _reply_of(turn: Turn) -> Message:
-    return Message("assistant", turn.text, tool_calls=turn.tool_calls)
+    said = turn.text or turn.tool_calls
+    return [*turn.messages, turn.reply] if said else [*turn.messages]

@@ -12,6 +12,7 @@ TurnStatus = Literal["running", "completed", "stopped", "failed", "interrupted"]
 # A running turn renews its lease while its function lives. One whose lease has run out reads as
 # interrupted, so a killed function is noticed in seconds and not after the function's time-out.
 LEASE_S = 30
+TITLE_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,16 @@ class Turn:
     def status_at(self, now: float) -> TurnStatus:
         return "interrupted" if self.status == "running" and now > self.lease_until else self.status
 
+    @property
+    def reply(self) -> Message:
+        return Message("assistant", self.text, tool_calls=self.tool_calls)
+
+    @property
+    def title(self) -> str:
+        """The start of what the user said: a session is called after its first turn."""
+        said = next((m.content for m in self.messages if m.role == "user"), "")
+        return " ".join(said.split())[:TITLE_LENGTH]
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -64,9 +75,9 @@ class Limits:
 
 
 class TurnStore(Protocol):
-    """Keeps turns, sessions and the counters of each user's limits.
+    """Keeps turns and the counters of each user's limits.
 
-    Whatever an owner does not own does not exist for them.
+    Whatever an owner does not own does not exist for them. Every call may raise UnavailableError.
     """
 
     def start(self, owner: Owner, turn: Turn, limits: Limits, *, keep: bool) -> None:
@@ -118,6 +129,10 @@ class TurnStore(Protocol):
         """
         ...
 
+
+class SessionStore(Protocol):
+    """Shows and removes what the turns have left. Every call may raise UnavailableError."""
+
     def session(self, owner: Owner, session_id: str) -> Session | None: ...
 
     def sessions(
@@ -131,7 +146,7 @@ class TurnStore(Protocol):
         ...
 
     def turns(
-        self, owner: Owner, session_id: str, *, limit: int, after: int | None = None
+        self, owner: Owner, session_id: str, *, limit: int, after: int = -1
     ) -> tuple[list[Turn], bool]:
         """Turns in order, from the position past `after`, and whether there are more."""
         ...

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from lambdas.core.catalogue import ModelEntry
+from lambdas.core.completion import message_fields
 from lambdas.core.errors import (
     InvalidRequestError,
     KitError,
@@ -106,17 +107,9 @@ class OpenAIChatPayload:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    calls = [
-        {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
-        for c in message.tool_calls
-    ]
-    optional = {"name": message.name, "tool_calls": calls or None}
-    return {
-        "role": "system" if message.role == "developer" else message.role,
-        "content": message.content,
-        **{key: value for key, value in optional.items() if value},
-        **({"tool_call_id": message.tool_call_id} if message.tool_call_id else {}),
-    }
+    """Chat templates of open models know no developer: it is their system."""
+    role = "system" if message.role == "developer" else message.role
+    return {**message_fields(message), "role": role}
 
 
 def _response_format(constraint: JsonConstraint) -> dict[str, Any]:

@@ -1,0 +1,146 @@
+"""Sessions in the one DynamoDB table: the `SessionStore` port, and the steps that turns add to."""
+
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from lambdas.aws.table import Item, Table, item_of, key, partition, translated, written
+from lambdas.aws.texts import Texts
+from lambdas.aws.turn_items import (
+    TurnItems,
+    pointer_key,
+    read_session,
+    session_key,
+    turn_key,
+)
+from lambdas.core.errors import NotFoundError
+from lambdas.core.identity import Owner
+from lambdas.core.turns import Session, Turn
+
+_LAST_POSITION = 99_999_999
+# What one call of BatchWriteItem takes.
+_WRITE_AT_ONCE = 25
+
+
+class DynamoSessions:
+    def __init__(self, table: Table, items: TurnItems, texts: Texts) -> None:
+        self._table = table
+        self._items = items
+        self._texts = texts
+
+    def session(self, owner: Owner, session_id: str) -> Session | None:
+        item = self._table.get(owner, session_key(session_id))
+        return read_session(item) if item else None
+
+    def sessions(
+        self, owner: Owner, *, limit: int, after: str | None = None
+    ) -> tuple[list[Session], bool]:
+        query: dict[str, Any] = {
+            "TableName": self._table.name,
+            "IndexName": "gsi1",
+            "KeyConditionExpression": "gsi1pk = :owner",
+            "ExpressionAttributeValues": item_of(**{":owner": _sessions_of(owner)}),
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if after is not None:
+            query["ExclusiveStartKey"] = self._place_in_index(owner, after)
+        with translated():
+            reply = self._table.client.query(**query)
+        return [read_session(item) for item in reply["Items"]], "LastEvaluatedKey" in reply
+
+    def turns(
+        self, owner: Owner, session_id: str, *, limit: int, after: int = -1
+    ) -> tuple[list[Turn], bool]:
+        first, last = turn_key(session_id, after + 1), turn_key(session_id, _LAST_POSITION)
+        items = list(islice(self._table.between(owner, first, last, page=limit + 1), limit + 1))
+        return [self._items.read(item) for item in items[:limit]], len(items) > limit
+
+    def delete_session(self, owner: Owner, session_id: str) -> bool:
+        """The session's own item goes last: whoever is cut off in between can ask again."""
+        if self._table.get(owner, session_key(session_id)) is None:
+            return False
+        first, last = turn_key(session_id, 0), turn_key(session_id, _LAST_POSITION)
+        for item in self._table.between(owner, first, last):
+            self._texts.delete(
+                item[name]["S"] for name in ("asked_key", "made_key") if name in item
+            )
+            self._remove(owner, [pointer_key(item["id"]["S"]), item["sk"]["S"]])
+        self._remove(owner, [session_key(session_id)])
+        return True
+
+    def _remove(self, owner: Owner, sort_keys: Iterable[str]) -> None:
+        self._table.commit([{"Delete": {"Key": key(owner, name)}} for name in sort_keys])
+
+    def _place_in_index(self, owner: Owner, session_id: str) -> Item:
+        item = self._table.get(owner, session_key(session_id))
+        if item is None:
+            raise NotFoundError("there is no session to list after", param="after")
+        return {name: item[name] for name in ("pk", "sk", "gsi1pk", "gsi1sk")}
+
+
+def session_moved(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
+    """Transaction steps that make or move the session to which a turn is added."""
+    if turn.session_id is None:
+        return []
+    return [
+        _session_step(
+            owner,
+            turn,
+            "title = if_not_exists(title, :title), session_id = :session,"
+            " created_at = if_not_exists(created_at, :created), turn_count = :count",
+            {
+                ":title": turn.title,
+                ":session": turn.session_id,
+                ":created": turn.created_at,
+                ":count": turn.position + 1,
+            },
+        )
+    ]
+
+
+def session_ended(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
+    """Transaction steps at a turn's end; they do not bring a deleted session back."""
+    if turn.session_id is None:
+        return []
+    step = _session_step(owner, turn, "", {})
+    step["Update"]["ConditionExpression"] = "attribute_exists(sk)"
+    return [step]
+
+
+def session_unmoved(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
+    """Transaction steps that take back `session_moved` of a new turn."""
+    if turn.session_id is None:
+        return []
+    place = {"Key": key(owner, session_key(turn.session_id))}
+    if turn.position == 0:
+        return [{"Delete": place}]
+    back = {
+        "UpdateExpression": "SET turn_count = :count",
+        "ExpressionAttributeValues": item_of(**{":count": turn.position}),
+    }
+    return [{"Update": {**place, **back}}]
+
+
+def _session_step(
+    owner: Owner, turn: Turn, settings: str, values: dict[str, str | int]
+) -> dict[str, Any]:
+    now_ms = time.time_ns() // 1_000_000
+    used = "updated_at = :updated, gsi1pk = :owner, gsi1sk = :used"
+    return {
+        "Update": {
+            "Key": key(owner, session_key(turn.session_id or turn.id)),
+            "UpdateExpression": "SET " + ", ".join(filter(None, (settings, used))),
+            "ExpressionAttributeValues": {
+                **item_of(**values),
+                ":updated": written(now_ms // 1000),
+                ":owner": written(_sessions_of(owner)),
+                ":used": written(f"{now_ms:015d}"),
+            },
+        }
+    }
+
+
+def _sessions_of(owner: Owner) -> str:
+    return f"{partition(owner)}#S"

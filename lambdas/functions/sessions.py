@@ -1,0 +1,69 @@
+"""What a user's conversations have left: list, read and delete sessions, stop a running turn."""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from lambdas.core.errors import NotFoundError
+from lambdas.core.session_objects import page_object, session_object, turn_object
+from lambdas.functions.rest import Event, Rest
+from lambdas.wiring import services
+
+app = Rest()
+
+
+@app.get("/v1/sessions")
+def list_sessions() -> Response[str]:
+    found, has_more = services().sessions.sessions(
+        app.owner, limit=app.page_size(), after=app.after()
+    )
+    return app.ok(page_object([session_object(s) for s in found], has_more=has_more))
+
+
+@app.get("/v1/sessions/<session_id>")
+def get_session(session_id: str) -> Response[str]:
+    owner, after = app.owner, app.after()
+    session = services().sessions.session(owner, session_id)
+    if session is None:
+        raise _no_session()
+    turns, has_more = services().sessions.turns(
+        owner, session_id, limit=app.page_size(), after=_position(session_id, after)
+    )
+    page = page_object([turn_object(t) for t in turns], has_more=has_more)
+    return app.ok({**session_object(session), "turns": page})
+
+
+@app.delete("/v1/sessions/<session_id>")
+def delete_session(session_id: str) -> Response[str]:
+    if not services().sessions.delete_session(app.owner, session_id):
+        raise _no_session()
+    return app.ok({"id": session_id, "object": "session.deleted", "deleted": True})
+
+
+@app.delete("/v1/chat/completions/<completion_id>")
+def stop_completion(completion_id: str) -> Response[str]:
+    """Ask a running turn to stop. It stays in its session, with what was generated."""
+    turn = services().turns.request_stop(app.owner, completion_id)
+    if turn is None:
+        raise NotFoundError("no such completion", code="completion_not_found")
+    # The shape is OpenAI's, whose clients have a method for this route; nothing is deleted here.
+    stopped = {"id": turn.id, "object": "chat.completion.deleted", "deleted": False}
+    return app.ok({**stopped, "kit": {"status": turn_object(turn)["status"]}})
+
+
+def handler(event: Event, context: Any) -> Any:
+    return app.resolve(event, context)
+
+
+def _position(session_id: str, after: str | None) -> int:
+    """The place of the turn `after`; before the first without one."""
+    if after is None:
+        return -1
+    turn = services().turns.find(app.owner, after)
+    if turn is None or turn.session_id != session_id:
+        raise NotFoundError("there is no turn to list after", param="after")
+    return turn.position
+
+
+def _no_session() -> NotFoundError:
+    return NotFoundError("no such session", code="session_not_found")
