@@ -24,7 +24,7 @@ _DEPLOYED_STAGE = "dev"
 def synth(stage: str, output: str) -> None:
     """Synthesise the stacks of a stage. Needs no account and no network."""
     layout = _with_tools(stage)
-    _cdk(layout, ["synth", "-q", "-c", f"stage={stage}", "-o", output])
+    run_cdk(layout, ["synth", "-q", "-c", f"stage={stage}", "-o", output])
     click.echo(Path(layout.root, output))
     say(f"Next: kit deploy --stage {stage}")
 
@@ -42,7 +42,7 @@ def deploy(stage: str, yes: bool) -> None:
     _require_bootstrap(who["Account"])
     layout = _with_tools(stage)
     approval = "never" if yes else "broadening"
-    _cdk(layout, ["deploy", "--all", "-c", f"stage={stage}", "--require-approval", approval])
+    run_cdk(layout, ["deploy", "--all", "-c", f"stage={stage}", "--require-approval", approval])
     say(f"deployed. Next: kit users add EMAIL --stage {stage}, then kit login --stage {stage}")
 
 
@@ -62,7 +62,7 @@ def destroy(stage: str, yes: bool) -> None:
     if not confirm("Delete the stacks?", yes=yes, command=f"kit destroy --stage {stage}"):
         say("nothing was deleted")
         return
-    _cdk(_with_tools(stage), ["destroy", "--all", "--force", "-c", f"stage={stage}"])
+    run_cdk(_with_tools(stage), ["destroy", "--all", "--force", "-c", f"stage={stage}"])
     say(f"deleted. Next: kit deploy --stage {stage} brings it back")
 
 
@@ -99,7 +99,7 @@ def _with_tools(stage: str) -> "Layout":
     return layout
 
 
-def _cdk(layout: "Layout", words: list[str]) -> None:
+def run_cdk(layout: "Layout", words: list[str]) -> None:
     """Run the CDK command line with its own output and questions."""
     path = f"{layout.venv_bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     done = subprocess.run(

@@ -32,7 +32,11 @@ def load(name: str) -> Stage:
     Raises:
         CommandError: it is not deployed, or nobody is signed in to AWS.
     """
-    return _local() if name == LOCAL else _in_aws(name)
+    if name == LOCAL:
+        return _local()
+    from scripts.kit import account
+
+    return in_aws(name, account.client("cloudformation"))
 
 
 def cognito(stage: Stage) -> Any:
@@ -64,10 +68,8 @@ def _local() -> Stage:
     )
 
 
-def _in_aws(name: str) -> Stage:
-    from scripts.kit import account
-
-    cloudformation = account.client("cloudformation")
+def in_aws(name: str, cloudformation: Any) -> Stage:
+    """Read where a stage is from the outputs of its stacks."""
     identity = _outputs(cloudformation, name, "Identity")
     api = _outputs(cloudformation, name, "Api")
     return Stage(

@@ -32,7 +32,7 @@ def run(
     Raises:
         CdkFailedError: with the last lines, if it fails or takes too long.
     """
-    process = subprocess.Popen(
+    started = subprocess.Popen(
         argv,
         cwd=cwd,
         env=dict(env),
@@ -43,7 +43,7 @@ def run(
         errors="replace",
         start_new_session=True,
     )
-    with _Limit(process.pid, timeout_s) as limit:
+    with started as process, _Limit(process.pid, timeout_s) as limit:
         told = _relay(process, log_file, progress)
         code = process.wait()
     if code != 0:

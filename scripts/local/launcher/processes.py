@@ -112,7 +112,9 @@ def command_line(pid: int) -> list[str] | None:
         words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if state in "ZX" else [word.decode() for word in words[:-1]]
+    if state in "ZX" or len(words) == 1:  # a process that is ending has no words any more
+        return None
+    return [word.decode(errors="replace") for word in words[:-1]]
 
 
 def _command_line_by_ps(pid: int) -> list[str] | None:
