@@ -1,13 +1,12 @@
 """The Api stack: routes, the functions behind them, and what each function may do."""
 
 from aws_cdk import aws_cognito as cognito
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk import names, policies
 from cdk.config import DeployConfig
+from cdk.findings import acknowledge_resource
 from cdk.functions import ADAPTER_ENV, KitFunction, KitLayer, adapter_layer
 from cdk.rest import KitRestApi
 from cdk.stack import KitStack
@@ -21,7 +20,7 @@ class ApiStack(KitStack):
     def __init__(self, scope: Construct, config: DeployConfig, entries: list[ModelEntry]) -> None:
         super().__init__(scope, "Api", config)
         self._entries = entries
-        self._key = self._stage_key() if config.own_keys else None
+        self._key = self.stage_key()
         self._settings = Settings(
             app=config.app,
             stage=config.stage,
@@ -93,21 +92,19 @@ class ApiStack(KitStack):
             handler=handler,
             layers=layers,
             environment=environment,
-            statements=policies.statements(access, self, self.config, self._entries),
+            statements=policies.statements(access, self, self._entries, key=self._key),
             timeout_s=timeout_s,
             memory_mb=memory_mb,
             log_key=self._key,
         )
+        if access.texts:
+            acknowledge_resource(
+                made,
+                policies.texts_arn(self.config),
+                "The keys of long texts hold the turn's id, which no policy can know.",
+            )
         return made.function
 
     def _user_pool(self) -> cognito.IUserPool:
-        arn = self._parameter(names.user_pool_parameter(self.config))
+        arn = self.parameter(names.user_pool_parameter(self.config))
         return cognito.UserPool.from_user_pool_arn(self, "Users", arn)
-
-    def _stage_key(self) -> kms.IKey:
-        arn = self._parameter(names.key_parameter(self.config))
-        return kms.Key.from_key_arn(self, "Key", arn)
-
-    def _parameter(self, name: str) -> str:
-        """Read a parameter at deployment: what another stack made, without an export that ties."""
-        return ssm.StringParameter.value_for_string_parameter(self, name)

@@ -7,6 +7,7 @@ import aws_cdk as cdk
 from cdk.api import ApiStack
 from cdk.config import load_config
 from cdk.data import DataStack
+from cdk.findings import check
 from cdk.identity import IdentityStack
 from cdk.model import ModelStack
 from lambdas.core.catalogue import load_catalogue, pick
@@ -31,6 +32,7 @@ def main() -> None:
     app = cdk.App(analytics_reporting=False)
     try:
         add_stacks(app)
+        check(app)
     except ConfigurationError as error:
         sys.exit(f"error: {error}")
     app.synth()

@@ -8,7 +8,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk.config import DeployConfig
+from cdk.config import NEWEST_PYTHON, DeployConfig
+from cdk.findings import acknowledge, acknowledge_resource
 from cdk.layers import ROOT, built_layer
 from cdk.logs import log_group
 
@@ -110,6 +111,7 @@ class KitFunction(Construct):
             log_group=self.log_group,
             role=self._role(statements),
         )
+        self._acknowledge(config)
 
     def _role(self, statements: Sequence[iam.PolicyStatement]) -> iam.Role:
         """Instead of the managed policy for logs, which allows every log group."""
@@ -121,3 +123,13 @@ class KitFunction(Construct):
         for statement in (own_log, *statements):
             role.add_to_policy(statement)
         return role
+
+    def _acknowledge(self, config: DeployConfig) -> None:
+        sync = "API Gateway calls it and waits, so a failure is answered, not queued."
+        acknowledge(self, {"Serverless-LambdaDLQ": sync})
+        acknowledge_resource(self, "*", "X-Ray's two write actions know no resource.")
+        if config.python_version != NEWEST_PYTHON:
+            chosen = (
+                f"The stage asks for Python {config.python_version}; our code runs on 3.11-3.14."
+            )
+            acknowledge(self, {"AwsSolutions-L1": chosen, "Serverless-LambdaLatestVersion": chosen})

@@ -54,6 +54,9 @@ GATEWAY_ERRORS = {
         "invalid_api_key", _CALLER, 401, "The token has expired; sign in again."
     ),
     "ACCESS_DENIED": GatewayError("access_denied", _CALLER, 403, "You may not do this."),
+    "WAF_FILTERED": GatewayError(
+        "request_blocked", _CALLER, 403, "The request was blocked by the firewall's rules."
+    ),
     "THROTTLED": GatewayError(
         "rate_limit_exceeded", "rate_limit_error", 429, "Too many requests a second.", 1
     ),

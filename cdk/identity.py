@@ -7,6 +7,7 @@ from constructs import Construct
 
 from cdk import names
 from cdk.config import DeployConfig
+from cdk.findings import acknowledge
 from cdk.stack import KitStack
 
 GROUPS = {"admin": "Sees feedback and usage of everybody", "user": "Uses the API"}
@@ -36,7 +37,7 @@ class IdentityStack(KitStack):
         config = self.config
         protected = config.threat_protection
         plan = cognito.FeaturePlan
-        return cognito.UserPool(
+        pool = cognito.UserPool(
             self,
             "Users",
             user_pool_name=config.prefix,
@@ -61,6 +62,15 @@ class IdentityStack(KitStack):
             deletion_protection=config.retain_data,
             removal_policy=self.keep,
         )
+        if not config.mfa_required:
+            reason = "Every user may turn a second factor on; a stage for trying does not insist."
+            acknowledge(pool, {"AwsSolutions-COG2": reason})
+        if not protected:
+            reason = (
+                "Cognito PLUS is billed by user; the stage file turns it on (threat_protection)."
+            )
+            acknowledge(pool, {"AwsSolutions-COG8": reason})
+        return pool
 
     def _cli_client(self) -> cognito.UserPoolClient:
         return self.pool.add_client(
@@ -93,6 +103,7 @@ class IdentityStack(KitStack):
         return self.pool.add_client(
             "Web",
             user_pool_client_name=f"{self.config.prefix}-web",
+            auth_flows=cognito.AuthFlow(),
             o_auth=grant if urls else None,
             disable_o_auth=not urls,
             supported_identity_providers=[cognito.UserPoolClientIdentityProvider.COGNITO],

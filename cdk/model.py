@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import aws_cdk as cdk
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
@@ -30,8 +31,7 @@ class ModelStack(KitStack):
         cdk.Tags.of(self).add("kit:model", entry.id)
         self._entry = entry
         self._name = names.model_name(config, entry)
-        self._log_groups()
-        self._role = model_role(self, entry, name=self._name)
+        self._role = model_role(self, entry, log_groups=self._log_groups())
         component = self._component(self._model(), self._endpoint(self._endpoint_config()))
         if config.scale_to_zero:
             add_scale_to_zero(self, component, name=self._name, most_copies=config.most_copies)
@@ -117,16 +117,19 @@ class ModelStack(KitStack):
             runtime_config=property_of.InferenceComponentRuntimeConfigProperty(copy_count=1),
         )
 
-    def _log_groups(self) -> None:
+    def _log_groups(self) -> list[logs.LogGroup]:
         """SageMaker would make them itself, and keep them for ever."""
-        for kind in ("Endpoints", "InferenceComponents"):
+        key = self.stage_key()
+        return [
             log_group(
                 self,
                 f"{kind}Log",
                 name=f"/aws/sagemaker/{kind}/{self._name}",
                 retention_days=self.config.log_retention_days,
-                key=None,
+                key=key,
             )
+            for kind in ("Endpoints", "InferenceComponents")
+        ]
 
     def _replaceable_name(self, *facts: object) -> str:
         """Name an immutable resource by what it holds, so that a changed one has another name.

@@ -2,19 +2,29 @@
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 
+from cdk.findings import acknowledge_resource
 from cdk.weights import jumpstart_bucket
 from lambdas.core.catalogue import Image, JumpStartWeights, ModelEntry
 
 
-def model_role(stack: cdk.Stack, entry: ModelEntry, *, name: str) -> iam.Role:
-    """Allow fetching the image and the weights, and writing the log of endpoint `name`."""
+def model_role(stack: cdk.Stack, entry: ModelEntry, *, log_groups: list[logs.LogGroup]) -> iam.Role:
+    """Allow fetching the image and the weights, and writing to `log_groups`."""
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
-    statements = [*_image(stack, entry.container.image), _log(stack, name), _metrics()]
+    statements = [*_image(stack, entry.container.image), _log(log_groups), _metrics()]
     if isinstance(entry.weights, JumpStartWeights):
         statements += _weights(entry.weights)
+        acknowledge_resource(
+            role, _objects_arn(entry.weights), "One version of one model in JumpStart's bucket."
+        )
     for statement in statements:
         role.add_to_policy(statement)
+    acknowledge_resource(
+        role,
+        "*",
+        "A registry token and metrics know no resource; the metrics' namespace is limited.",
+    )
     return role
 
 
@@ -33,18 +43,11 @@ def _image(stack: cdk.Stack, image: Image) -> list[iam.PolicyStatement]:
     ]
 
 
-def _log(stack: cdk.Stack, name: str) -> iam.PolicyStatement:
-    groups = [
-        stack.format_arn(
-            service="logs",
-            resource="log-group",
-            resource_name=f"/aws/sagemaker/{kind}/{name}:*",
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        for kind in ("Endpoints", "InferenceComponents")
-    ]
+def _log(log_groups: list[logs.LogGroup]) -> iam.PolicyStatement:
     actions = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    return iam.PolicyStatement(actions=actions, resources=groups)
+    return iam.PolicyStatement(
+        actions=actions, resources=[group.log_group_arn for group in log_groups]
+    )
 
 
 def _metrics() -> iam.PolicyStatement:
@@ -56,10 +59,14 @@ def _metrics() -> iam.PolicyStatement:
     )
 
 
+def _objects_arn(weights: JumpStartWeights) -> str:
+    return f"arn:{cdk.Aws.PARTITION}:s3:::{jumpstart_bucket(weights)}/{weights.prefix}*"
+
+
 def _weights(weights: JumpStartWeights) -> list[iam.PolicyStatement]:
     bucket = f"arn:{cdk.Aws.PARTITION}:s3:::{jumpstart_bucket(weights)}"
     return [
-        iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{bucket}/{weights.prefix}*"]),
+        iam.PolicyStatement(actions=["s3:GetObject"], resources=[_objects_arn(weights)]),
         iam.PolicyStatement(
             actions=["s3:ListBucket"],
             resources=[bucket],

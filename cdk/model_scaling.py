@@ -28,7 +28,7 @@ def add_scale_to_zero(
         min_capacity=0,
         max_capacity=most_copies,
     )
-    target.add_dependency(component)
+    target.node.add_dependency(component)
     _follow_load(stack, target)
     _wake_alarm(stack, name, action_arn=_wake_policy(stack, target).attr_arn)
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 
 from cdk import names
 from cdk.config import DeployConfig
+from cdk.stack import KitStack
 from lambdas.core.catalogue import ModelEntry
 
 TEXTS = "turns"  # the prefix of long texts in the bucket
@@ -35,26 +37,49 @@ SESSIONS = Access(
 
 
 def statements(
-    access: Access, stack: cdk.Stack, config: DeployConfig, entries: list[ModelEntry]
+    access: Access, stack: KitStack, entries: list[ModelEntry], *, key: kms.IKey | None
 ) -> list[iam.PolicyStatement]:
-    """Write `access` down for the resources of the stage."""
+    """Write `access` down for the resources of the stage, and for the key that encrypts them."""
+    config = stack.config
     table = _arn(stack, "dynamodb", "table", names.table_name(config))
-    bucket = f"arn:{cdk.Aws.PARTITION}:s3:::{names.text_bucket_name(config)}"
     models = [names.model_name(config, entry) for entry in entries]
     granted = {
         "dynamodb": (access.table, [table, f"{table}/index/{names.SESSIONS_INDEX}"]),
-        "s3": (access.texts, [f"{bucket}/{TEXTS}/*"]),
+        "s3": (access.texts, [texts_arn(config)]),
         "sagemaker": (
             access.models,
             [_arn(stack, "sagemaker", "endpoint", name) for name in models]
             + [_arn(stack, "sagemaker", "inference-component", name) for name in models],
         ),
     }
-    return [
+    made = [
         iam.PolicyStatement(actions=[f"{service}:{action}" for action in actions], resources=arns)
         for service, (actions, arns) in granted.items()
         if actions and arns
     ]
+    return [*made, _key_use(key)] if key and access.table else made
+
+
+def texts_arn(config: DeployConfig) -> str:
+    return f"arn:{cdk.Aws.PARTITION}:s3:::{names.text_bucket_name(config)}/{TEXTS}/*"
+
+
+def _key_use(key: kms.IKey) -> iam.PolicyStatement:
+    """Let the table and the bucket use the key on the function's behalf, and nothing else."""
+    actions = (
+        "Decrypt",
+        "DescribeKey",
+        "Encrypt",
+        "GenerateDataKey",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+    )
+    services = [f"{name}.{cdk.Aws.REGION}.{cdk.Aws.URL_SUFFIX}" for name in ("dynamodb", "s3")]
+    return iam.PolicyStatement(
+        actions=[f"kms:{action}" for action in actions],
+        resources=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": services}},
+    )
 
 
 def _arn(stack: cdk.Stack, service: str, kind: str, name: str) -> str:

@@ -1,8 +1,11 @@
 """What every stack of a stage shares: its name, its tags, what happens to its data."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk import names
 from cdk.config import DeployConfig
 
 
@@ -25,6 +28,16 @@ class KitStack(cdk.Stack):
         """For what holds users' data or accounts."""
         retain = self.config.retain_data
         return cdk.RemovalPolicy.RETAIN if retain else cdk.RemovalPolicy.DESTROY
+
+    def stage_key(self) -> kms.IKey | None:
+        """Find the key that Data made, in a stage with keys of its own."""
+        if not self.config.own_keys:
+            return None
+        return kms.Key.from_key_arn(self, "Key", self.parameter(names.key_parameter(self.config)))
+
+    def parameter(self, name: str) -> str:
+        """Read at deployment what another stack left, without an export that ties the two."""
+        return ssm.StringParameter.value_for_string_parameter(self, name)
 
     def output(self, name: str, value: str) -> None:
         cdk.CfnOutput(self, name, value=value)
