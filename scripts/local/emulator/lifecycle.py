@@ -55,7 +55,7 @@ class Lifecycle:
         *,
         note_request: Callable[[str], None],
         background: Sequence[Background],
-        at_stop: Callable[[], Awaitable[None]],
+        at_stop: Sequence[Background],
     ) -> None:
         self._inner = inner
         self._note_request = note_request
@@ -85,7 +85,8 @@ class Lifecycle:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
-                await self._at_stop()
+                for stop in self._at_stop:
+                    await stop()
             return message
 
         return forward

@@ -4,16 +4,22 @@ import asyncio
 import logging
 import resource
 import sys
+import uuid
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack import app as emulator
 
+from scripts.local.emulator.archives import UnpackedArchives
 from scripts.local.emulator.functions import FunctionHost
-from scripts.local.emulator.hooks import contract, functions, services, state
+from scripts.local.emulator.hooks import contract, functions, gateway, services, state, web
 from scripts.local.emulator.lifecycle import Lifecycle, PeriodicSnapshot
 from scripts.local.emulator.options import Options, emulator_settings, function_environment
+from scripts.local.emulator.registry import Registry
+from scripts.local.emulator.relay import Relay
 from scripts.local.emulator.snapshots import SnapshotFolder
+from scripts.local.emulator.web_function import WebFunction, WebHost
+from scripts.local.emulator.web_process import WebProcess
 
 KEEP_ALIVE_S = 75
 
@@ -37,19 +43,32 @@ def application(options: Options) -> Lifecycle:
     )
     functions.install(host)
     services.install()
+    gateway.install()
+    registry = web_registry(options)
+    relay = Relay(registry, web.write_log)
+    web.install(relay)
     keeper = state.StateKeeper(SnapshotFolder(options.snapshot_dir))
     keeper.install()
     snapshot = PeriodicSnapshot(keeper, options.snapshot_interval_s)
     return Lifecycle(
         emulator.app,
         note_request=snapshot.note,
-        background=[snapshot.run],
-        at_stop=_nothing,
+        background=[snapshot.run, registry.supervise],
+        at_stop=[relay.stop, registry.stop_all],
     )
 
 
-async def _nothing() -> None:
-    return None
+def web_registry(options: Options) -> Registry:
+    host = WebHost(options.function_python, function_environment(options))
+    archives = UnpackedArchives(options.work_dir / "unpacked")
+
+    async def start(function: WebFunction) -> WebProcess:
+        return await WebProcess.start(function, host, archives)
+
+    def write_last_lines(function: WebFunction, lines: list[str]) -> None:
+        web.write_log(function, str(uuid.uuid4()), lines, failed=False, duration_ms=0)
+
+    return Registry(start, web.wanted_fingerprint, write_last_lines)
 
 
 def serve(options: Options) -> None:

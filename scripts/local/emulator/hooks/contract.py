@@ -46,7 +46,19 @@ class Name:
         return None
 
 
-HANDLER = ("method", "path", "headers", "body", "query_params")
+REQUEST = ("method", "path", "headers", "body", "query_params")
+ROUTED = (
+    "api_id",
+    "stage_name",
+    "stage",
+    "resource",
+    "request_path",
+    "method",
+    "headers",
+    "body",
+    "query_params",
+    "path_params",
+)
 
 CONTRACT = (
     # Serving
@@ -66,7 +78,7 @@ CONTRACT = (
     Name(
         "core.iam_actions",
         "extract_resource_arn",
-        ("service", *HANDLER, "region", "account_id"),
+        ("service", *REQUEST, "region", "account_id"),
     ),
     # State
     Name("app", "save_all", ("services",)),
@@ -89,6 +101,76 @@ CONTRACT = (
         "_provision_resource",
         ("resource_type", "logical_id", "props", "stack_name"),
         ('handler["create"](logical_id, props, stack_name)',),
+    ),
+    # REST APIs
+    Name("services.apigateway_v1", "_stages_v1"),
+    Name("services.apigateway_v1", "_gw_error", ("response_type", "message")),
+    Name(
+        "services.apigateway_v1",
+        "_handle_execute_in_scope",
+        ("api_id", "stage_name", *REQUEST, "owner_account_id", "owner_region"),
+        ("_gateway_error_response(response, request)", "_execute_in_scope("),
+    ),
+    Name(
+        "services.apigateway_v1",
+        "_execute_in_scope",
+        ("request", "api_id", "stage_name", *REQUEST, "owner_account_id", "owner_region"),
+        ('request["stage"] = stage', "_invoke_lambda_proxy_v1", "authorizer_context"),
+    ),
+    Name(
+        "services.apigateway_v1",
+        "_gateway_error_response",
+        ("error", "request"),
+        ("error.response_type", "error.message", 'request["request_id"]'),
+    ),
+    Name(
+        "services.apigateway_v1",
+        "_build_lambda_event_v1",
+        (*ROUTED, "binary_media_types", "authorizer_context", "caller_identity"),
+        ('"requestContext"', '"requestId"'),
+    ),
+    Name(
+        "services.apigateway_v1",
+        "_invoke_lambda_proxy_v1",
+        (
+            "integration",
+            *ROUTED,
+            "owner_account_id",
+            "owner_region",
+            "binary_media_types",
+            "authorizer_context",
+            "caller_identity",
+        ),
+        ("_lambda_proxy_response(result)",),
+    ),
+    Name("services.apigateway_v1", "_lambda_proxy_response", ("result",)),
+    Name(
+        "services.apigateway_v1",
+        "_validate_cognito_authorizer",
+        ("authorizer", "method_obj", "headers", "query_params", "stage"),
+    ),
+    Name("services.cloudwatch_logs", "_log_groups"),
+    Name("services.cloudwatch_logs", "_append_log_events", ("stream", "events")),
+    Name("app", "_send_streaming_response", ("send", "receive", "status", "headers", "streaming")),
+    # Web functions
+    Name("core.arn", "parse_arn", ("value",)),
+    Name("core.lambda_runtime", "execution_credentials", ("config",)),
+    Name("core.lambda_runtime", "_account_region_from_function_config", ("config",)),
+    Name(
+        "services.lambda_svc",
+        "_get_func_record_for_ref_in_scope",
+        ("function_ref", "account_id", "region"),
+    ),
+    Name("services.lambda_svc", "_resolve_layer_zip", ("attachment",)),
+    Name(
+        "services.lambda_svc",
+        "_run_with_function_config_scope",
+        ("func_or_config", "callback", "args", "kwargs"),
+    ),
+    Name(
+        "services.lambda_svc",
+        "_emit_lambda_logs",
+        ("func", "request_id", "log_text", "error", "duration_ms", "log_source"),
     ),
     # Plain functions
     Name("core.lambda_runtime", "_detect_runtime_binary", ("runtime",)),

@@ -1,0 +1,263 @@
+"""Passes one gateway request to a web function and its reply back, chunk by chunk.
+
+What Lambda Web Adapter, Lambda and API Gateway do between them in AWS:
+
+    caller -> Relay.answer -> lease a process -> request with the context headers
+           <- head         <- reply's head, within the function's and the integration's time-out
+           <- chunks       <- a reader of its own, which goes on to the end when the caller leaves
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import h11
+
+from scripts.local.emulator.channel import Channel
+from scripts.local.emulator.http_exchange import Exchange, Header
+from scripts.local.emulator.registry import Process, Registry
+from scripts.local.emulator.web_function import WebFunction
+from scripts.local.emulator.web_process import StartFailedError
+
+REQUEST_LIMIT_BYTES = 6 * 1024 * 1024
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# Only the adapter may say who calls; a client's own copies are dropped.
+ADAPTER_HEADERS = frozenset({"x-amzn-request-context", "x-amzn-lambda-context"})
+REMAPPED = frozenset({"date", "server"})
+
+
+class FunctionFailedError(Exception):
+    """The function gave no reply; the caller gets 502, the text is for the function's log."""
+
+
+class IntegrationTimeoutError(Exception):
+    """The integration's time-out passed before the function's reply began; 504."""
+
+
+@dataclass(frozen=True)
+class GatewayRequest:
+    """A request as API Gateway passes it on, after its own checks."""
+
+    method: str
+    path: str
+    query: Mapping[str, Sequence[str]]
+    headers: Mapping[str, str | Sequence[str]]
+    body: bytes
+    context: Mapping[str, Any]
+
+    @property
+    def request_id(self) -> str:
+        return str(self.context["requestId"])
+
+    @property
+    def target(self) -> str:
+        path = quote(self.path, safe="/:@!$&'()*+,;=-._~")
+        return f"{path}?{urlencode(self.query, doseq=True)}" if self.query else path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The head of a reply, and the channel that its body comes through."""
+
+    status: int
+    headers: dict[str, str | list[str]]
+    channel: Channel
+
+
+WriteLog = Callable[[WebFunction, str, Sequence[str], bool, int], None]
+
+
+class Relay:
+    """Answers requests for web functions."""
+
+    def __init__(self, registry: Registry, write_log: WriteLog) -> None:
+        self._registry = registry
+        self._write_log = write_log
+        self._readers: set[asyncio.Task[None]] = set()
+
+    async def answer(
+        self, function: WebFunction, request: GatewayRequest, *, integration_timeout_s: float
+    ) -> Answer:
+        """Give the request to the function and come back with the head of its reply.
+
+        Raises:
+            FunctionFailedError: it cannot be started, broke off, or took longer than its time-out.
+            IntegrationTimeoutError: the integration's time-out came first.
+        """
+        call = _Call(function, request, self._registry, self._write_log)
+        reading = asyncio.create_task(call.run())
+        self._readers.add(reading)
+        reading.add_done_callback(self._readers.discard)
+        head = asyncio.shield(call.head)
+        try:
+            return await asyncio.wait_for(head, integration_timeout_s)
+        except TimeoutError:
+            raise IntegrationTimeoutError from None
+
+    async def stop(self) -> None:
+        for reading in list(self._readers):
+            reading.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+
+class _Call:
+    """One invocation: it runs to its end whatever becomes of the caller."""
+
+    def __init__(
+        self,
+        function: WebFunction,
+        request: GatewayRequest,
+        registry: Registry,
+        write_log: WriteLog,
+    ) -> None:
+        self._function = function
+        self._request = request
+        self._registry = registry
+        self._write_log = write_log
+        self._channel = Channel()
+        self.head: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.head.add_done_callback(_retrieve)
+
+    async def run(self) -> None:
+        started_s = time.monotonic()
+        lines: list[str] = []
+        try:
+            await self._serve(lines)
+            failed = False
+        except (StartFailedError, FunctionFailedError) as error:
+            lines.append(str(error))
+            failed = True
+            self._fail(FunctionFailedError(str(error)))
+        finally:
+            await self._channel.end(complete=self._channel.complete)
+            self._fail(FunctionFailedError("cancelled"))
+        duration_ms = int((time.monotonic() - started_s) * 1000)
+        self._write_log(self._function, self._request.request_id, lines, failed, duration_ms)
+
+    def _fail(self, error: FunctionFailedError) -> None:
+        if not self.head.done():
+            self.head.set_exception(error)
+
+    async def _serve(self, lines: list[str]) -> None:
+        timeout_s = self._function.timeout_s
+        try:
+            exchange, process = await self._begin()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._read(exchange)
+            finally:
+                exchange.close()
+                lines += process.take_lines()
+                self._registry.release(process)
+        except TimeoutError:
+            raise FunctionFailedError(f"Task timed out after {timeout_s:.2f} seconds") from None
+        except (OSError, h11.ProtocolError) as error:
+            raise FunctionFailedError(f"the function broke off its reply: {error}") from error
+
+    async def _begin(self) -> tuple[Exchange, Process]:
+        """Send the request; a process that is dead before it took the request is replaced."""
+        while True:
+            process = await self._registry.lease(self._function)
+            try:
+                return await self._send(process), process
+            except ConnectionRefusedError:
+                self._registry.retire(process)
+                self._registry.release(process)
+            except BaseException:
+                self._registry.release(process)
+                raise
+
+    async def _send(self, process: Process) -> Exchange:
+        headers = request_headers(self._function, self._request)
+        method, target, body = self._request.method, self._request.target, self._request.body
+        async with asyncio.timeout(self._function.timeout_s):
+            return await Exchange.start(process.port, method, target, headers, body)
+
+    async def _read(self, exchange: Exchange) -> None:
+        await exchange.read_head()
+        headers = reply_headers(exchange.headers, self._request.request_id)
+        if not self.head.done():
+            self.head.set_result(Answer(exchange.status, headers, self._channel))
+        async for chunk in exchange.chunks():
+            await self._channel.put(chunk)
+        await self._channel.end(complete=True)
+
+
+def _retrieve(head: "asyncio.Future[Answer]") -> None:
+    """Take note of a failure that nobody waits for any more."""
+    if not head.cancelled():
+        head.exception()
+
+
+def request_headers(function: WebFunction, request: GatewayRequest) -> list[Header]:
+    """What the web process is sent: the client's headers, and the adapter's own two."""
+    dropped = HOP_BY_HOP | ADAPTER_HEADERS
+    headers = [
+        (name.encode("latin-1"), _header_bytes(value))
+        for name, values in request.headers.items()
+        if name.lower() not in dropped
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    lambda_context = {
+        "request_id": request.request_id,
+        "deadline": int((time.time() + function.timeout_s) * 1000),
+        "invoked_function_arn": function.arn,
+        "xray_trace_id": None,
+        "client_context": None,
+        "identity": None,
+        "env_config": {
+            "function_name": function.name,
+            "memory": function.memory_mb,
+            "version": function.version,
+            "log_stream": "",
+            "log_group": f"/aws/lambda/{function.name}",
+        },
+    }
+    headers.append((b"x-amzn-request-context", _json_bytes(request.context)))
+    headers.append((b"x-amzn-lambda-context", _json_bytes(lambda_context)))
+    return headers
+
+
+def reply_headers(headers: Sequence[Header], request_id: str) -> dict[str, str | list[str]]:
+    """What the caller gets: hop-by-hop headers out, `date` and `server` renamed as in AWS."""
+    replied: dict[str, str | list[str]] = {}
+    for raw_name, raw_value in headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name in HOP_BY_HOP - {"content-length"}:
+            continue
+        name = f"x-amzn-remapped-{name}" if name in REMAPPED else name
+        earlier = replied.get(name)
+        if earlier is None:
+            replied[name] = value
+        else:
+            replied[name] = [*([earlier] if isinstance(earlier, str) else earlier), value]
+    replied["x-amzn-requestid"] = request_id
+    return replied
+
+
+def _header_bytes(value: str) -> bytes:
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
+
+
+def _json_bytes(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
