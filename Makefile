@@ -25,7 +25,7 @@ setup-dev: .venv/.dev tools ## Install what its checks and tests need as well
 
 up: .venv/.kit ## Start the laptop cloud, ask a first question, say what to paste next
 	@$(BIN)/kit local up --quiet
-	@$(BIN)/kit chat "What is a large language model? Answer in one sentence." --max-tokens 80
+	@$(BIN)/kit chat "What is a large language model? Answer in one sentence." --max-tokens 80 --temperature 0
 	@$(BIN)/kit local status -o paste
 
 down: ## Stop the laptop cloud; its state is kept

@@ -5,7 +5,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ Body = dict[str, Any]
 @click.option("--session", help="Id of a conversation to go on with, or to begin.")
 @click.option("--system", help="What the model is told before the conversation.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Most tokens to generate.")
+@click.option("--temperature", type=click.FloatRange(0, 2), help="0: always the same answer.")
 @json_option
 def chat(
     prompt: str | None,
@@ -35,6 +36,7 @@ def chat(
     session: str | None,
     system: str | None,
     max_tokens: int | None,
+    temperature: float | None,
     as_json: bool,
 ) -> None:
     """Ask PROMPT and print the answer as it is made; without PROMPT, talk."""
@@ -42,7 +44,8 @@ def chat(
     model = model or first_model(api)
     talks = prompt is None and sys.stdin.isatty() and not as_json
     session = session or (new_session() if talks else None)
-    talk = Talk(api, model=model, session=session, system=system, max_tokens=max_tokens)
+    sampling = {"max_tokens": max_tokens, "temperature": temperature}
+    talk = Talk(api, model=model, session=session, system=system, sampling=sampling)
     if talks:
         talk_on(talk)
         return
@@ -87,23 +90,21 @@ class Talk:
         model: str,
         session: str | None,
         system: str | None,
-        max_tokens: int | None,
+        sampling: Mapping[str, float | None],
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._api = api
         self._model = model
         self._session = session
         self._system = system
-        self._max_tokens = max_tokens
+        self._sampling = {name: value for name, value in sampling.items() if value is not None}
         self._now = now
 
     def body(self, text: str) -> Body:
         messages = [{"role": "user", "content": text}]
         if self._system:
             messages.insert(0, {"role": "system", "content": self._system})
-        body: Body = {"model": self._model, "messages": messages}
-        if self._max_tokens:
-            body["max_tokens"] = self._max_tokens
+        body: Body = {"model": self._model, "messages": messages, **self._sampling}
         if self._session:
             body["kit"] = {"session_id": self._session}
         return body

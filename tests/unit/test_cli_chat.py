@@ -35,7 +35,7 @@ def a_talk(api: Api, *, session: str | None = None, clock: Iterator[float] | Non
         model="m",
         session=session,
         system=None,
-        max_tokens=None,
+        sampling={},
         now=lambda: float(next(ticks)),
     )
 
@@ -75,7 +75,7 @@ def test_with_a_session_only_what_is_new_is_sent() -> None:
 
 
 def test_system_and_length_are_sent_when_given() -> None:
-    talk = Talk(an_api(streams(b"")), model="m", session=None, system="Be brief.", max_tokens=5)
+    talk = Talk(an_api(streams(b"")), model="m", session=None, system="Be brief.", sampling={"max_tokens": 5, "temperature": None})
     assert talk.body("hi") == {
         "model": "m",
         "max_tokens": 5,
