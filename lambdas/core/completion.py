@@ -1,11 +1,22 @@
 """OpenAI's reply objects: one completion, or its chunks."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from lambdas.core.api_objects import (
+    CalledFunction,
+    CallFragment,
+    CallObject,
+    ChunkObject,
+    CompletionObject,
+    Delta,
+    KitObject,
+    MessageObject,
+    UsageObject,
+)
 from lambdas.core.draft import Draft
 from lambdas.core.generation import (
     Finished,
+    FinishReason,
     Message,
     Piece,
     TextDelta,
@@ -15,70 +26,76 @@ from lambdas.core.generation import (
 )
 from lambdas.core.turns import Turn
 
-KitFields = Mapping[str, Any]
-
 
 class Chunks:
     """The chunks of one streamed reply: the same id, time and model in all of them."""
 
     def __init__(self, turn: Turn) -> None:
-        self._same = {
-            "id": turn.id,
-            "object": "chat.completion.chunk",
-            "created": turn.created_at,
-            "model": turn.model,
-        }
+        self._turn = turn
 
-    def first(self) -> dict[str, Any]:
+    def first(self) -> ChunkObject:
         """Says the role, once: clients join what they see again."""
         return self._chunk({"role": "assistant", "content": ""})
 
-    def of(self, piece: TextDelta | ToolCallDelta) -> dict[str, Any]:
+    def of(self, piece: TextDelta | ToolCallDelta) -> ChunkObject:
         if isinstance(piece, TextDelta):
             return self._chunk({"content": piece.text})
         return self._chunk({"tool_calls": [_call_fragment(piece)]})
 
-    def last(self, finished: Finished, kit: KitFields | None) -> dict[str, Any]:
-        return {**self._chunk({}, finished.reason), **({"kit": kit} if kit else {})}
+    def last(self, finished: Finished, kit: KitObject | None) -> ChunkObject:
+        chunk = self._chunk({}, finished.reason)
+        return {**chunk, "kit": kit} if kit else chunk
 
-    def usage(self, usage: Usage, kit: KitFields) -> dict[str, Any]:
-        return {**self._same, "choices": [], "usage": usage_fields(usage), "kit": kit}
+    def usage(self, usage: Usage, kit: KitObject) -> ChunkObject:
+        return {**self._chunk({}), "choices": [], "usage": usage_fields(usage), "kit": kit}
 
-    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return {**self._same, "choices": [choice]}
+    def _chunk(self, delta: Delta, reason: FinishReason | None = None) -> ChunkObject:
+        return {
+            "id": self._turn.id,
+            "object": "chat.completion.chunk",
+            "created": self._turn.created_at,
+            "model": self._turn.model,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+        }
 
 
-def completion(turn: Turn, pieces: Iterable[Piece]) -> dict[str, Any]:
+def completion(turn: Turn, pieces: Iterable[Piece], kit: KitObject) -> CompletionObject:
     """The whole reply of a turn, once its pieces are exhausted."""
     draft = Draft()
     for piece in pieces:
         draft.add(piece)
     reply = Message("assistant", draft.text, tool_calls=draft.tool_calls)
-    message = {**message_fields(reply), "refusal": None}
-    choice = {"index": 0, "message": message, "finish_reason": draft.reason, "logprobs": None}
-    return {
+    made: CompletionObject = {
         "id": turn.id,
         "object": "chat.completion",
         "created": turn.created_at,
         "model": turn.model,
-        "choices": [choice],
-        **({"usage": usage_fields(draft.usage)} if draft.usage else {}),
+        "choices": [
+            {
+                "index": 0,
+                "message": {**message_fields(reply), "refusal": None},
+                "finish_reason": draft.reason or "stop",
+                "logprobs": None,
+            }
+        ],
+        "kit": kit,
     }
+    return {**made, "usage": usage_fields(draft.usage)} if draft.usage else made
 
 
-def message_fields(message: Message) -> dict[str, Any]:
+def message_fields(message: Message) -> MessageObject:
     """A message in OpenAI's shape; the optional fields only where they hold something."""
-    optional = {
-        "name": message.name,
-        "tool_calls": [_call(call) for call in message.tool_calls],
-        "tool_call_id": message.tool_call_id,
-    }
-    given = {name: value for name, value in optional.items() if value}
-    return {"role": message.role, "content": message.content, **given}
+    fields: MessageObject = {"role": message.role, "content": message.content}
+    if message.name:
+        fields["name"] = message.name
+    if message.tool_calls:
+        fields["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if message.tool_call_id:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields
 
 
-def usage_fields(usage: Usage) -> dict[str, int]:
+def usage_fields(usage: Usage) -> UsageObject:
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -86,14 +103,15 @@ def usage_fields(usage: Usage) -> dict[str, int]:
     }
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments}
+def _call(call: ToolCall) -> CallObject:
+    function: CalledFunction = {"name": call.name, "arguments": call.arguments}
     return {"id": call.id, "type": "function", "function": function}
 
 
-def _call_fragment(piece: ToolCallDelta) -> dict[str, Any]:
-    function: dict[str, str] = {"arguments": piece.arguments}
+def _call_fragment(piece: ToolCallDelta) -> CallFragment:
+    fragment: CallFragment = {"index": piece.index, "function": {"arguments": piece.arguments}}
     if piece.name:
-        function["name"] = piece.name
-    opening = {"id": piece.id, "type": "function"} if piece.id else {}
-    return {"index": piece.index, **opening, "function": function}
+        fragment["function"]["name"] = piece.name
+    if piece.id:
+        fragment |= {"id": piece.id, "type": "function"}
+    return fragment

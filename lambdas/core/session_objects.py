@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import TypeVar
 
+from lambdas.core.api_objects import Identified, Page, SessionObject, TurnObject
 from lambdas.core.completion import message_fields, usage_fields
 from lambdas.core.turns import Session, Turn
 
+T = TypeVar("T", bound=Identified)
 
-def page_object(items: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
+
+def page_object(items: Sequence[T], *, has_more: bool) -> Page[T]:
     """A page of a list: ask for the next with `after` = `last_id`."""
     ids = [item["id"] for item in items]
     return {
@@ -21,11 +23,18 @@ def page_object(items: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str,
     }
 
 
-def session_object(session: Session) -> dict[str, Any]:
-    return {"object": "session", **asdict(session)}
+def session_object(session: Session) -> SessionObject:
+    return {
+        "id": session.id,
+        "object": "session",
+        "title": session.title,
+        "created_at": session.created_at,
+        "updated_at": session.updated_at,
+        "turn_count": session.turn_count,
+    }
 
 
-def turn_object(turn: Turn) -> dict[str, Any]:
+def turn_object(turn: Turn) -> TurnObject:
     return {
         "id": turn.id,
         "object": "turn",

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from lambdas.core.api_objects import KitObject, Timings
 from lambdas.core.chat import Reply
 from lambdas.core.chat_request import ChatRequest
 from lambdas.core.completion import Chunks, completion
@@ -93,7 +94,7 @@ class _Call:
 
     async def whole(self) -> http.Response:
         pieces = [piece async for piece in self._pieces() if piece]
-        body = {**completion(self._turn, pieces), "kit": self._kit()}
+        body = completion(self._turn, pieces, self._kit())
         self._log()
         return http.Response(HTTPStatus.OK, body, http.reply_headers(self._request_id))
 
@@ -129,8 +130,8 @@ class _Call:
                 self._usage = piece
             yield piece
 
-    def _kit(self) -> dict[str, Any]:
-        timings = {
+    def _kit(self) -> KitObject:
+        timings: Timings = {
             "accepted": self._accepted_ms,
             "first_token": self._first_ms,
             "total": self._age_ms(),
@@ -167,7 +168,7 @@ async def _body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _event(chunk: dict[str, Any]) -> bytes:
+def _event(chunk: Mapping[str, object]) -> bytes:
     return b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
 
 

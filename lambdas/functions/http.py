@@ -5,11 +5,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from lambdas.core import errors
+from lambdas.core.api_objects import ErrorFields
 from lambdas.core.errors import InvalidRequestError, KitError, UnauthenticatedError
 from lambdas.core.identity import Owner
 
@@ -44,7 +45,7 @@ M = TypeVar("M", bound=BaseModel)
 @dataclass(frozen=True, slots=True)
 class Response:
     status: int
-    body: dict[str, Any]
+    body: Mapping[str, object]
     headers: Mapping[str, str]
 
     @property
@@ -101,11 +102,16 @@ def unexpected(error: BaseException, request_id: str) -> Response:
     """The caller learns nothing but the request id; the trace goes into the log."""
     log.error("unhandled", exc_info=error, extra={"request_id": request_id})
     message = f"internal error; request {request_id}"
-    fields = {"message": message, "type": "server_error", "param": None, "code": "internal_error"}
+    fields: ErrorFields = {
+        "message": message,
+        "type": "server_error",
+        "param": None,
+        "code": "internal_error",
+    }
     return Response(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": fields}, reply_headers(request_id))
 
 
-def error_fields(error: KitError, status: int) -> dict[str, Any]:
+def error_fields(error: KitError, status: int) -> ErrorFields:
     fallback = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
     kind = _TYPES.get(status) or fallback or "invalid_request_error"
     return {"message": str(error), "type": kind, "param": error.param, "code": error.code}

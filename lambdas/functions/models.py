@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from lambdas.core.api_objects import ModelList, ModelObject
 from lambdas.core.catalogue import ModelEntry
 from lambdas.core.chat_rules import entry_for
 from lambdas.functions.rest import Event, Rest
@@ -16,7 +17,8 @@ app = Rest()
 @app.get("/v1/models")
 def list_models() -> Response[str]:
     data = [_model_object(entry) for entry in services().models.values()]
-    return app.ok({"object": "list", "data": data})
+    page: ModelList = {"object": "list", "data": data}
+    return app.ok(page)
 
 
 @app.get("/v1/models/<model_id>")
@@ -28,7 +30,7 @@ def handler(event: Event, context: Any) -> Any:
     return app.resolve(event, context)
 
 
-def _model_object(entry: ModelEntry) -> dict[str, Any]:
+def _model_object(entry: ModelEntry) -> ModelObject:
     released = datetime.combine(entry.released_on, datetime.min.time(), tzinfo=UTC)
     return {
         "id": entry.id,

@@ -42,9 +42,9 @@ class Rest(APIGatewayRestResolver):
         context: Mapping[str, Any] = self.current_event.raw_event.get("requestContext") or {}
         return context
 
-    def ok(self, body: Mapping[str, Any]) -> Response[str]:
-        answer = http.Response(HTTPStatus.OK, dict(body), http.reply_headers(self.request_id))
-        return _response(answer)
+    def ok(self, body: Mapping[str, object]) -> Response[str]:
+        headers = http.reply_headers(self.request_id)
+        return _response(http.Response(HTTPStatus.OK, body, headers))
 
     def page_size(self) -> int:
         """The query's `limit`.

@@ -1,9 +1,11 @@
 """What a user's conversations have left: list, read and delete sessions, stop a running turn."""
 
+import time
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
+from lambdas.core.api_objects import DeletedSession, SessionWithTurns, StopObject
 from lambdas.core.errors import NotFoundError
 from lambdas.core.session_objects import page_object, session_object, turn_object
 from lambdas.functions.rest import Event, Rest
@@ -30,14 +32,16 @@ def get_session(session_id: str) -> Response[str]:
         owner, session_id, limit=app.page_size(), after=_position(session_id, after)
     )
     page = page_object([turn_object(t) for t in turns], has_more=has_more)
-    return app.ok({**session_object(session), "turns": page})
+    shown: SessionWithTurns = {**session_object(session), "turns": page}
+    return app.ok(shown)
 
 
 @app.delete("/v1/sessions/<session_id>")
 def delete_session(session_id: str) -> Response[str]:
     if not services().sessions.delete_session(app.owner, session_id):
         raise _no_session()
-    return app.ok({"id": session_id, "object": "session.deleted", "deleted": True})
+    deleted: DeletedSession = {"id": session_id, "object": "session.deleted", "deleted": True}
+    return app.ok(deleted)
 
 
 @app.delete("/v1/chat/completions/<completion_id>")
@@ -46,9 +50,13 @@ def stop_completion(completion_id: str) -> Response[str]:
     turn = services().turns.request_stop(app.owner, completion_id)
     if turn is None:
         raise NotFoundError("no such completion", code="completion_not_found")
-    # The shape is OpenAI's, whose clients have a method for this route; nothing is deleted here.
-    stopped = {"id": turn.id, "object": "chat.completion.deleted", "deleted": False}
-    return app.ok({**stopped, "kit": {"status": turn_object(turn)["status"]}})
+    stopped: StopObject = {
+        "id": turn.id,
+        "object": "chat.completion.deleted",
+        "deleted": False,
+        "kit": {"status": turn.status_at(time.time())},
+    }
+    return app.ok(stopped)
 
 
 def handler(event: Event, context: Any) -> Any:
