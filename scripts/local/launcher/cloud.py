@@ -16,6 +16,7 @@ from scripts.local.launcher import (
     services,
     toolchain,
 )
+from scripts.local.launcher.assembly import Assembly
 from scripts.local.launcher.errors import LauncherError
 from scripts.local.launcher.layout import Layout
 from scripts.local.launcher.progress import Progress
@@ -33,20 +34,28 @@ class Access:
 def up(layout: Layout, progress: Progress, *, enforce_iam: bool = False) -> Access:
     """Bring everything up: tools, stacks, processes, code, first user. Repeating it mends.
 
-    With `enforce_iam` the emulator is started again at the end: while it enforces policies,
-    the stock CDK command line is refused its own asset bucket.
+    While the emulator enforces policies, the stock CDK command line is refused its own asset
+    bucket: so with `enforce_iam` it deploys first, and is started again enforcing.
     """
     with _alone(layout):
         preflight.check_machine(layout.local_dir)
         toolchain.ensure(layout, progress)
         made = assembly.ensure(layout, progress)
-        services.ensure_running(layout, progress)
+        _start_for(layout, made, progress, enforce_iam=enforce_iam)
         deployment.ensure(layout, made, fingerprint.code(layout.root), progress)
         found = outputs.write(layout)
         token = demo_user.ensure(layout, found)
         if enforce_iam:
             services.ensure_running(layout, progress, enforce_iam=True)
     return Access(found["base_url"], token, found["model"])
+
+
+def _start_for(layout: Layout, made: Assembly, progress: Progress, *, enforce_iam: bool) -> None:
+    """Start the processes; enforcing only if they do so already and nothing is to be deployed."""
+    enforcing = enforce_iam and services.emulator(layout, enforce_iam=True).is_current()
+    services.ensure_running(layout, progress, enforce_iam=enforcing)
+    if enforcing and not deployment.is_current(layout, made):
+        services.ensure_running(layout, progress)
 
 
 def access(layout: Layout) -> Access:

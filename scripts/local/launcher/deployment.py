@@ -36,6 +36,12 @@ def ensure(layout: Layout, assembly: Assembly, code: str, progress: Progress) ->
         _write(ssm, Assembly(deployed.infrastructure, code))
 
 
+def is_current(layout: Layout, assembly: Assembly) -> bool:
+    """Whether the stacks of this assembly are deployed; the functions' code may be older."""
+    deployed = read(aws.client(layout.endpoint_url, "ssm"))
+    return deployed is not None and deployed.infrastructure == assembly.infrastructure
+
+
 def read(ssm: Any) -> Assembly | None:
     text = parameter(ssm, NOTE)
     return None if text is None else Assembly(**json.loads(text))
