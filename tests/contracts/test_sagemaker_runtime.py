@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,8 @@ def client(
     control_plane_url: str, model_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["SageMakerRuntimeClient"]:
     state = tmp_path_factory.mktemp("state")
-    with serving(runtime(control_plane_url, model_url, state)) as url:
-        yield runtime_client(url)
+    with serving(runtime(control_plane_url, model_url, state)) as url, runtime_client(url) as made:
+        yield made
 
 
 def runtime(
@@ -67,8 +68,9 @@ def runtime(
     return app(arguments(options, {}), {}, limits or Limits())
 
 
-def runtime_client(url: str) -> "SageMakerRuntimeClient":
-    return boto3.client(
+@contextmanager
+def runtime_client(url: str) -> Iterator["SageMakerRuntimeClient"]:
+    client = boto3.client(
         "sagemaker-runtime",
         endpoint_url=url,
         region_name="us-east-1",
@@ -76,6 +78,8 @@ def runtime_client(url: str) -> "SageMakerRuntimeClient":
         aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}),
     )
+    yield client
+    client.close()
 
 
 def chat(command: str, **more: Any) -> bytes:
@@ -83,8 +87,9 @@ def chat(command: str, **more: Any) -> bytes:
 
 
 def parts_of(response: Any) -> Iterator[bytes]:
-    for event in response["Body"]:
-        yield event["PayloadPart"]["Bytes"]
+    with closing(response["Body"]) as events:
+        for event in events:
+            yield event["PayloadPart"]["Bytes"]
 
 
 def test_a_buffered_call_returns_the_containers_body(client: "SageMakerRuntimeClient") -> None:
@@ -145,8 +150,11 @@ def test_a_stream_over_its_time_limit_ends_in_a_model_stream_error(
     control_plane_url: str, model_url: str, tmp_path: Path
 ) -> None:
     limits = Limits(stream_s=0.3)
-    with serving(runtime(control_plane_url, model_url, tmp_path, limits)) as url:
-        response = runtime_client(url).invoke_endpoint_with_response_stream(
+    with (
+        serving(runtime(control_plane_url, model_url, tmp_path, limits)) as url,
+        runtime_client(url) as client,
+    ):
+        response = client.invoke_endpoint_with_response_stream(
             EndpointName=OWN_MODEL, Body=chat("stall after 2", stream=True)
         )
         with pytest.raises(EventStreamError, match="timed out"):
@@ -161,9 +169,10 @@ def test_an_answer_over_its_time_limit_is_a_model_error(
     body = chat("slow first 60000", stream=True)
     with (
         serving(runtime(control_plane_url, model_url, tmp_path, limits)) as url,
+        runtime_client(url) as client,
         pytest.raises(ClientError, match="Your invocation timed out") as caught,
     ):
-        getattr(runtime_client(url), call)(EndpointName=OWN_MODEL, Body=body)
+        getattr(client, call)(EndpointName=OWN_MODEL, Body=body)
     assert caught.value.response["Error"]["Code"] == "ModelError"
 
 
@@ -258,9 +267,10 @@ def test_a_control_plane_that_is_down_is_service_unavailable(
 ) -> None:
     with (
         serving(runtime("http://127.0.0.1:9", model_url, tmp_path)) as url,
+        runtime_client(url) as client,
         pytest.raises(ClientError) as caught,
     ):
-        runtime_client(url).invoke_endpoint(EndpointName=ENDPOINT, Body=chat("echo: x"))
+        client.invoke_endpoint(EndpointName=ENDPOINT, Body=chat("echo: x"))
     assert caught.value.response["Error"]["Code"] == "ServiceUnavailable"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
 
@@ -270,9 +280,10 @@ def test_a_model_server_that_is_down_is_a_model_error(
 ) -> None:
     with (
         serving(runtime(control_plane_url, "http://127.0.0.1:9/v1", tmp_path)) as url,
+        runtime_client(url) as client,
         pytest.raises(ClientError, match="the model server went away") as caught,
     ):
-        runtime_client(url).invoke_endpoint(EndpointName=OWN_MODEL, Body=chat("echo: x"))
+        client.invoke_endpoint(EndpointName=OWN_MODEL, Body=chat("echo: x"))
     assert caught.value.response["Error"]["Code"] == "ModelError"
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -10,7 +10,7 @@ import pytest
 
 from scripts.local.sagemaker.faults import ContainerError
 from scripts.local.sagemaker.model_servers import ModelServer
-from scripts.local.sagemaker.vllm import VllmContainer
+from scripts.local.sagemaker.vllm import VllmContainer, with_role
 
 LLAMA = ModelServer("http://model/v1", key="secret", model="smollm2", context_tokens=8192)
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -143,6 +143,47 @@ def test_a_server_that_hangs_up_is_an_engine_that_died() -> None:
 
     status, said = refusal(handle, messages=MESSAGES)
     assert (status, said["type"]) == (500, "EngineDeadError")
+
+
+def relayed(stream: bytes, size: int) -> bytes:
+    async def parts() -> AsyncIterator[bytes]:
+        for at in range(0, len(stream), size):
+            yield stream[at : at + size]
+
+    async def run() -> bytes:
+        return b"".join([part async for part in with_role(parts())])
+
+    return asyncio.run(run())
+
+
+def event(chunk: Any) -> bytes:
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+FACE = {"id": "c1", "choices": [{"index": 0, "delta": {"content": "😉"}, "finish_reason": None}]}
+ROLE = {
+    "id": "c1",
+    "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}],
+}
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("comment", [b"", b": ping\n\n"])
+def test_a_stream_that_begins_without_a_role_is_given_one(size: int, comment: bytes) -> None:
+    stream = comment + event(FACE) + event(FACE) + DONE
+
+    assert relayed(stream, size) == comment + event(ROLE) + event(FACE) + event(FACE) + DONE
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "stream",
+    [event(ROLE) + event(FACE) + DONE, event({"error": {"message": "m"}}) + DONE, b""],
+    ids=["role", "error", "empty"],
+)
+def test_other_streams_pass_as_they_are(size: int, stream: bytes) -> None:
+    assert relayed(stream, size) == stream
 
 
 def test_what_is_no_chat_finds_no_handler() -> None:

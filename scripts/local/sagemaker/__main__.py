@@ -108,6 +108,8 @@ def app(args: argparse.Namespace, env: Mapping[str, str], limits: Limits = LIMIT
             warming.cancel()
         servers.stop()
         await client.aclose()
+        sagemaker.close()
+        s3.close()
 
     application = service.app(lifespan)
     application.state.servers = servers

@@ -13,7 +13,7 @@ from scripts.local.sagemaker import eventstream
 from scripts.local.sagemaker.deployments import Deployment
 from scripts.local.sagemaker.faults import ContainerError, InvalidCallError, ModelFailedError
 from scripts.local.sagemaker.model_servers import ModelServers, ModelStartError
-from scripts.local.sagemaker.vllm import VllmContainer, failure, gone
+from scripts.local.sagemaker.vllm import VllmContainer, failure, gone, with_role
 from scripts.local.sagemaker.weights import WeightsError, cloud_only
 
 CLIENT_ERRORS = 4  # the first digit of their statuses
@@ -109,7 +109,7 @@ async def _frames(response: httpx.Response, deadline: float) -> AsyncIterator[by
     """Relay the container's bytes as they come; a break becomes SageMaker's exception frame."""
     try:
         async with asyncio.timeout_at(deadline), aclosing(response):
-            async for part in response.aiter_raw():
+            async for part in with_role(response.aiter_raw()):
                 yield eventstream.payload_part(part)
     except httpx.TransportError as error:
         yield _stream_error("StreamBroken", str(gone(error)))

@@ -1,11 +1,11 @@
 """The vLLM container's dialect on `/invocations`, spoken in front of an OpenAI-compatible server.
 
 Bodies and streams of llama.cpp's server are OpenAI's already and pass through as they are; what is
-translated are refusals. Wordings: vLLM 0.16 and later.
+translated are refusals and a stream's first chunk. Wordings: vLLM 0.16 and later.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -72,6 +72,35 @@ class VllmContainer:
         counted = await self._send("/chat/completions/input_tokens", chat)
         if counted.is_success and (prompt := counted.json()["input_tokens"]) + output > context:
             raise ContainerError(400, too_long(prompt, output, context))
+
+
+async def with_role(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """Relay a stream; give it the role chunk that llama.cpp forgets.
+
+    llama.cpp sends the role with its first token, and sends nothing for a first token that is a
+    part of a character: an answer that begins with an emoji has no role.
+    """
+    head, opened = b"", False
+    async for part in parts:
+        head += part
+        while not opened and b"\n\n" in head:
+            event, _, head = head.partition(b"\n\n")
+            opened = event.startswith(b"data:")  # a comment is no chunk
+            yield (role_chunk(event) if opened else b"") + event + b"\n\n"
+        if opened and head:
+            yield head
+            head = b""
+
+
+def role_chunk(first: bytes) -> bytes:
+    """Make the chunk that has to come before `first`, if that one names no role itself."""
+    chunk = json.loads(first.removeprefix(b"data:"))
+    choices = chunk.get("choices")
+    if not choices or "role" in choices[0]["delta"]:
+        return b""
+    delta = {"role": "assistant", "content": ""}
+    chunk["choices"] = [{"index": 0, "delta": delta, "finish_reason": None}]
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
 def chat_of(body: bytes) -> Json:
