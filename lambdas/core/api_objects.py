@@ -4,7 +4,7 @@
 one below Python 3.12.
 """
 
-from typing import Generic, Literal, NotRequired, TypeVar
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -142,24 +142,17 @@ class ModelList(TypedDict):
     data: list[ModelObject]
 
 
-class Identified(TypedDict):
-    id: str
-
-
-T = TypeVar("T", bound=Identified)
-
-
-class Page(TypedDict, Generic[T]):
+class Page(TypedDict):
     """A page of a list: ask for the next with `after` = `last_id`."""
 
     object: Literal["list"]
-    data: list[T]
     first_id: str | None
     last_id: str | None
     has_more: bool
 
 
-class TurnObject(Identified):
+class TurnObject(TypedDict):
+    id: str
     object: Literal["turn"]
     position: int
     status: TurnStatus
@@ -173,7 +166,12 @@ class TurnObject(Identified):
     error: str | None
 
 
-class SessionObject(Identified):
+class TurnPage(Page):
+    data: list[TurnObject]
+
+
+class SessionObject(TypedDict):
+    id: str
     object: Literal["session"]
     title: str
     created_at: int
@@ -181,8 +179,12 @@ class SessionObject(Identified):
     turn_count: int
 
 
+class SessionPage(Page):
+    data: list[SessionObject]
+
+
 class SessionWithTurns(SessionObject):
-    turns: Page[TurnObject]
+    turns: TurnPage
 
 
 class DeletedSession(TypedDict):

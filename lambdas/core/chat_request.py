@@ -103,7 +103,7 @@ class ChatRequest(Lenient):
     store: bool | None = None
     kit: KitOptions = KitOptions()
 
-    @field_validator("stop", mode="before")
+    @field_validator("stop", mode="before", json_schema_input_type=str | tuple[str, ...] | None)
     @classmethod
     def _one_stop_is_a_list_of_one(cls, stop: object) -> object:
         return (stop,) if isinstance(stop, str) else stop

@@ -2,25 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from typing import TypeVar
 
-from lambdas.core.api_objects import Identified, Page, SessionObject, TurnObject
+from lambdas.core.api_objects import Page, SessionObject, SessionPage, TurnObject, TurnPage
 from lambdas.core.completion import message_fields, usage_fields
 from lambdas.core.turns import Session, Turn
 
-T = TypeVar("T", bound=Identified)
+
+def session_page(sessions: Sequence[Session], *, has_more: bool) -> SessionPage:
+    data = [session_object(session) for session in sessions]
+    return {**_page([session.id for session in sessions], has_more=has_more), "data": data}
 
 
-def page_object(items: Sequence[T], *, has_more: bool) -> Page[T]:
-    """A page of a list: ask for the next with `after` = `last_id`."""
-    ids = [item["id"] for item in items]
-    return {
-        "object": "list",
-        "data": list(items),
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[-1] if ids else None,
-        "has_more": has_more,
-    }
+def turn_page(turns: Sequence[Turn], *, has_more: bool) -> TurnPage:
+    data = [turn_object(turn) for turn in turns]
+    return {**_page([turn.id for turn in turns], has_more=has_more), "data": data}
 
 
 def session_object(session: Session) -> SessionObject:
@@ -48,4 +43,13 @@ def turn_object(turn: Turn) -> TurnObject:
         "finish_reason": turn.finish_reason,
         "usage": usage_fields(turn.usage) if turn.usage else None,
         "error": turn.error,
+    }
+
+
+def _page(ids: Sequence[str], *, has_more: bool) -> Page:
+    return {
+        "object": "list",
+        "first_id": ids[0] if ids else None,
+        "last_id": ids[-1] if ids else None,
+        "has_more": has_more,
     }

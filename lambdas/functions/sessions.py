@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from lambdas.core.api_objects import DeletedSession, SessionWithTurns, StopObject
 from lambdas.core.errors import NotFoundError
-from lambdas.core.session_objects import page_object, session_object, turn_object
+from lambdas.core.session_objects import session_object, session_page, turn_page
 from lambdas.functions.rest import Event, Rest
 from lambdas.wiring import services
 
@@ -19,7 +19,7 @@ def list_sessions() -> Response[str]:
     found, has_more = services().sessions.sessions(
         app.owner, limit=app.page_size(), after=app.after()
     )
-    return app.ok(page_object([session_object(s) for s in found], has_more=has_more))
+    return app.ok(session_page(found, has_more=has_more))
 
 
 @app.get("/v1/sessions/<session_id>")
@@ -31,7 +31,7 @@ def get_session(session_id: str) -> Response[str]:
     turns, has_more = services().sessions.turns(
         owner, session_id, limit=app.page_size(), after=_position(session_id, after)
     )
-    page = page_object([turn_object(t) for t in turns], has_more=has_more)
+    page = turn_page(turns, has_more=has_more)
     shown: SessionWithTurns = {**session_object(session), "turns": page}
     return app.ok(shown)
 

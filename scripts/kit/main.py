@@ -3,7 +3,7 @@
 import click
 
 from lambdas.core.errors import KitError
-from scripts.kit import chat, deploy, local, login, models, users
+from scripts.kit import chat, deploy, local, login, models, openapi, users
 
 INTERRUPTED = 130
 
@@ -41,6 +41,7 @@ for command in (
     login.login,
     models.models,
     users.users,
+    openapi.openapi,
     deploy.synth,
     deploy.deploy,
     deploy.destroy,
