@@ -1,5 +1,7 @@
 """The Api stack: routes, the functions behind them, and what each function may do."""
 
+from pathlib import Path
+
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -17,7 +19,14 @@ from lambdas.core.settings import Settings
 class ApiStack(KitStack):
     """Everything between a caller and the data: nothing here is lost when it is deleted."""
 
-    def __init__(self, scope: Construct, config: DeployConfig, entries: list[ModelEntry]) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        config: DeployConfig,
+        entries: list[ModelEntry],
+        *,
+        layers: Path,
+    ) -> None:
         super().__init__(scope, "Api", config)
         self._entries = entries
         self._key = self.stage_key()
@@ -31,7 +40,7 @@ class ApiStack(KitStack):
             concurrent_streams=config.concurrent_streams,
             completion_ttl_days=config.completion_ttl_days,
         )
-        self._layer = KitLayer(self, "ChatLayer", layer="chat", config=config)
+        self._layer = KitLayer(self, "ChatLayer", layer="chat", config=config, built=layers)
         rest = KitRestApi(
             self, "Rest", config=config, user_pool=self._user_pool(), log_key=self._key
         )

@@ -47,9 +47,8 @@ class DataStack(KitStack):
             removal_policy=self.keep,
         )
         for index in (names.SESSIONS_INDEX, names.FEEDBACK_INDEX):
-            keys = (_text(f"{index.lower()}pk"), _text(f"{index.lower()}sk"))
             table.add_global_secondary_index(
-                index_name=index, partition_key=keys[0], sort_key=keys[1]
+                index_name=index, partition_key=_text(f"{index}pk"), sort_key=_text(f"{index}sk")
             )
         return table
 

@@ -1,6 +1,7 @@
 """Functions: one code asset for all, each with its own role and log group."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -25,13 +26,13 @@ ADAPTER_ENV = {
 }
 
 
-def code() -> lambda_.Code:
+def code(root: Path = ROOT) -> lambda_.Code:
     """`lambdas/` and `model_configs/` with their folder names kept, and nothing else.
 
     GIT mode, since in GLOB mode `*` does not match dot files and `.env` gets in.
     """
     only = ["/*", "!/lambdas", "!/model_configs", "__pycache__", ".*"]
-    return lambda_.Code.from_asset(str(ROOT), exclude=only, ignore_mode=cdk.IgnoreMode.GIT)
+    return lambda_.Code.from_asset(str(root), exclude=only, ignore_mode=cdk.IgnoreMode.GIT)
 
 
 def runtime(config: DeployConfig) -> lambda_.Runtime:
@@ -46,12 +47,14 @@ def architecture(config: DeployConfig) -> lambda_.Architecture:
 class KitLayer(lambda_.LayerVersion):
     """A layer that `python -m cdk.layers` has built."""
 
-    def __init__(self, scope: Construct, id: str, *, layer: str, config: DeployConfig) -> None:
+    def __init__(
+        self, scope: Construct, id: str, *, layer: str, config: DeployConfig, built: Path
+    ) -> None:
         super().__init__(
             scope,
             id,
             layer_version_name=f"{config.prefix}-{layer}",
-            code=lambda_.Code.from_asset(str(built_layer(layer, config))),
+            code=lambda_.Code.from_asset(str(built_layer(layer, config, built))),
             compatible_runtimes=[runtime(config)],
             compatible_architectures=[architecture(config)],
         )

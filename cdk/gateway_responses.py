@@ -38,30 +38,33 @@ class GatewayError:
         return _HEADERS | again
 
 
+# The types are those of `lambdas/functions/http.py`, so that a client sees one API.
 _CALLER = "invalid_request_error"
+_SIGN_IN = "authentication_error"
+_SLOW_DOWN = "rate_limit_error"
 _OURS = "server_error"
 _UNKNOWN_URL = GatewayError(
-    "unknown_url", _CALLER, 404, "No such route; GET /v1/models lists the models."
+    "unknown_url", "not_found_error", 404, "No such route; GET /v1/models lists the models."
 )
 
 GATEWAY_ERRORS = {
     "DEFAULT_4XX": GatewayError("invalid_request", _CALLER),
     "DEFAULT_5XX": GatewayError("internal_error", _OURS),
     "UNAUTHORIZED": GatewayError(
-        "invalid_api_key", _CALLER, 401, "The token is missing or not valid; sign in again."
+        "invalid_api_key", _SIGN_IN, 401, "The token is missing or not valid; sign in again."
     ),
     "EXPIRED_TOKEN": GatewayError(
-        "invalid_api_key", _CALLER, 401, "The token has expired; sign in again."
+        "invalid_api_key", _SIGN_IN, 401, "The token has expired; sign in again."
     ),
     "ACCESS_DENIED": GatewayError("access_denied", _CALLER, 403, "You may not do this."),
     "WAF_FILTERED": GatewayError(
         "request_blocked", _CALLER, 403, "The request was blocked by the firewall's rules."
     ),
     "THROTTLED": GatewayError(
-        "rate_limit_exceeded", "rate_limit_error", 429, "Too many requests a second.", 1
+        "rate_limit_exceeded", _SLOW_DOWN, 429, "Too many requests a second.", 1
     ),
     "QUOTA_EXCEEDED": GatewayError(
-        "quota_exceeded", "rate_limit_error", 429, "The quota of this API key is used up.", 3600
+        "quota_exceeded", _SLOW_DOWN, 429, "The quota of this API key is used up.", 3600
     ),
     "REQUEST_TOO_LARGE": GatewayError(
         "request_too_large", _CALLER, 413, "The request body is too large."

@@ -1,5 +1,7 @@
 """The Identity stack: who may call, and with which clients."""
 
+from typing import cast
+
 import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_ssm as ssm
@@ -100,10 +102,9 @@ class IdentityStack(KitStack):
             callback_urls=urls,
             logout_urls=urls,
         )
-        return self.pool.add_client(
+        client = self.pool.add_client(
             "Web",
             user_pool_client_name=f"{self.config.prefix}-web",
-            auth_flows=cognito.AuthFlow(),
             o_auth=grant if urls else None,
             disable_o_auth=not urls,
             supported_identity_providers=[cognito.UserPoolClientIdentityProvider.COGNITO],
@@ -111,3 +112,7 @@ class IdentityStack(KitStack):
             prevent_user_existence_errors=True,
             enable_token_revocation=True,
         )
+        # Without a list, Cognito also lets this client sign in by SRP and custom challenges.
+        definition = cast(cognito.CfnUserPoolClient, client.node.default_child)
+        definition.explicit_auth_flows = ["ALLOW_REFRESH_TOKEN_AUTH"]
+        return client

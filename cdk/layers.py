@@ -42,9 +42,9 @@ def built_layer(layer: str, config: DeployConfig, built: Path = BUILT) -> Path:
         ConfigurationError: there is none; the message names the command that builds it.
     """
     folder = layer_folder(layer, config, built)
-    if not _is_current(folder, _lock(layer)):
+    if not _is_current(folder, lock_of(layer)):
         raise ConfigurationError(
-            f"layer {folder.name} is not built or older than {_lock(layer).name};"
+            f"layer {folder.name} is not built or older than {lock_of(layer).name};"
             f" run: .venv/bin/python -m cdk.layers --stage {config.stage}"
         )
     return folder
@@ -58,7 +58,7 @@ def build_layer(
     Raises:
         ConfigurationError: a package of the lock file cannot be had for the platform.
     """
-    folder, lock = layer_folder(layer, config, built), _lock(layer)
+    folder, lock = layer_folder(layer, config, built), lock_of(layer)
     if _is_current(folder, lock):
         return folder
     built.mkdir(parents=True, exist_ok=True)
@@ -70,28 +70,28 @@ def build_layer(
             say(f"{folder.name}: no Python {config.python_version} here, so without bytecode")
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
-    _stamp(folder).write_text(_fingerprint(lock))
+    stamp_of(folder).write_text(fingerprint(lock))
     say(f"{folder.name}: built")
     return folder
 
 
-def _lock(layer: str) -> Path:
+def lock_of(layer: str) -> Path:
     return ROOT / "locks" / f"layer-{layer}.txt"
 
 
-def _stamp(folder: Path) -> Path:
+def stamp_of(folder: Path) -> Path:
     """Beside the folder: what is inside becomes part of the layer."""
     return folder.with_name(f"{folder.name}.sha256")
 
 
-def _fingerprint(lock: Path) -> str:
+def fingerprint(lock: Path) -> str:
     return hashlib.sha256(lock.read_bytes() + str(_RECIPE).encode()).hexdigest()
 
 
 def _is_current(folder: Path, lock: Path) -> bool:
-    stamp = _stamp(folder)
+    stamp = stamp_of(folder)
     whole = (folder / "python").is_dir() and stamp.is_file()
-    return whole and stamp.read_text() == _fingerprint(lock)
+    return whole and stamp.read_text() == fingerprint(lock)
 
 
 def _install(lock: Path, target: Path, config: DeployConfig) -> None:

@@ -5,8 +5,9 @@ import aws_cdk as cdk
 from cdk.config import DeployConfig
 from lambdas.core.catalogue import ModelEntry
 
-SESSIONS_INDEX = "GSI1"
-FEEDBACK_INDEX = "GSI2"
+# An index has the keys `<name>pk` and `<name>sk`.
+SESSIONS_INDEX = "gsi1"
+FEEDBACK_INDEX = "gsi2"
 
 
 def table_name(config: DeployConfig) -> str:

@@ -16,22 +16,24 @@ TEXTS = "turns"  # the prefix of long texts in the bucket
 
 @dataclass(frozen=True)
 class Access:
-    """Actions on the table and its sessions index, on long texts, and on models."""
+    """Actions on the table, on its index of sessions, on long texts, and on models."""
 
     table: tuple[str, ...] = ()
+    sessions_index: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
 
 
-# TransactWriteItems has no action of its own: each part needs its own, a check ConditionCheckItem.
+# TransactWriteItems has no action of its own: each of its steps needs that of the step.
 CHAT = Access(
-    table=("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem"),
+    table=("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"),
     texts=("GetObject", "PutObject"),
     models=("InvokeEndpoint",),  # covers the response stream too
 )
 MODELS = Access()
 SESSIONS = Access(
-    table=("GetItem", "Query", "UpdateItem", "DeleteItem", "BatchWriteItem"),
+    table=("GetItem", "Query", "UpdateItem", "DeleteItem"),
+    sessions_index=("Query",),
     texts=("GetObject", "DeleteObject"),
 )
 
@@ -42,19 +44,22 @@ def statements(
     """Write `access` down for the resources of the stage, and for the key that encrypts them."""
     config = stack.config
     table = _arn(stack, "dynamodb", "table", names.table_name(config))
-    models = [names.model_name(config, entry) for entry in entries]
-    granted = {
-        "dynamodb": (access.table, [table, f"{table}/index/{names.SESSIONS_INDEX}"]),
-        "s3": (access.texts, [texts_arn(config)]),
-        "sagemaker": (
+    model_names = [names.model_name(config, entry) for entry in entries]
+    kinds = ("endpoint", "inference-component")
+    models = [_arn(stack, "sagemaker", kind, name) for kind in kinds for name in model_names]
+    granted = [
+        ("dynamodb", access.table, [table]),
+        ("dynamodb", access.sessions_index, [f"{table}/index/{names.SESSIONS_INDEX}"]),
+        ("s3", access.texts, [texts_arn(config)]),
+        (
+            "sagemaker",
             access.models,
-            [_arn(stack, "sagemaker", "endpoint", name) for name in models]
-            + [_arn(stack, "sagemaker", "inference-component", name) for name in models],
+            models,
         ),
-    }
+    ]
     made = [
         iam.PolicyStatement(actions=[f"{service}:{action}" for action in actions], resources=arns)
-        for service, (actions, arns) in granted.items()
+        for service, actions, arns in granted
         if actions and arns
     ]
     return [*made, _key_use(key)] if key and access.table else made

@@ -53,6 +53,7 @@ class KitRestApi(Construct):
         super().__init__(scope, id)
         self._config = config
         self._log_key = log_key
+        self._with_preflight: set[str] = set()
         self.api = self._api()
         self._authorizer = apigateway.CognitoUserPoolsAuthorizer(
             self, "Users", authorizer_name=config.prefix, cognito_user_pools=[user_pool]
@@ -71,11 +72,25 @@ class KitRestApi(Construct):
             timeout=cdk.Duration.seconds(stream_s or 29),
             allow_test_invoke=False,
         )
-        self.api.root.resource_for_path(path).add_method(
+        resource = self.api.root.resource_for_path(path)
+        self._allow_browsers(path, resource)
+        resource.add_method(
             method,
             integration,
             authorizer=self._authorizer,
             authorization_type=apigateway.AuthorizationType.COGNITO,
+        )
+
+    def _allow_browsers(self, path: str, resource: apigateway.Resource) -> None:
+        if path in self._with_preflight:
+            return
+        self._with_preflight.add(path)
+        resource.add_cors_preflight(
+            allow_origins=list(self._config.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "*"],  # the wildcard leaves Authorization out
+            expose_headers=["x-request-id", "retry-after"],
+            max_age=cdk.Duration.hours(1),
         )
 
     def _api(self) -> apigateway.RestApi:
@@ -90,13 +105,6 @@ class KitRestApi(Construct):
             # One setting of the whole account and region: deleting a stage must not undo another's.
             cloud_watch_role_removal_policy=(
                 cdk.RemovalPolicy.RETAIN if config.retain_data else cdk.RemovalPolicy.DESTROY
-            ),
-            default_cors_preflight_options=apigateway.CorsOptions(
-                allow_origins=list(config.cors_origins),
-                allow_methods=["GET", "POST", "DELETE"],
-                allow_headers=["Authorization", "*"],  # the wildcard leaves Authorization out
-                expose_headers=["x-request-id", "retry-after"],
-                max_age=cdk.Duration.hours(1),
             ),
             deploy_options=self._stage_options(),
         )
