@@ -1,11 +1,11 @@
 """Sessions in the one DynamoDB table: the `SessionStore` port, and the steps that turns add to."""
 
 import time
-from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from lambdas.aws.table import Item, Table, item_of, key, partition, translated, written
+from lambdas.aws.faults import translated
+from lambdas.aws.table import Item, Table, item_of, key, partition, written
 from lambdas.aws.texts import Texts
 from lambdas.aws.turn_items import (
     TurnItems,
@@ -14,13 +14,12 @@ from lambdas.aws.turn_items import (
     session_key,
     turn_key,
 )
-from lambdas.core.errors import NotFoundError
+from lambdas.core.errors import ConflictError, NotFoundError
 from lambdas.core.identity import Owner
 from lambdas.core.turns import Session, Turn
 
 _LAST_POSITION = 99_999_999
-# What one call of BatchWriteItem takes.
-_WRITE_AT_ONCE = 25
+INDEX = "GSI1"
 
 
 class DynamoSessions:
@@ -38,17 +37,17 @@ class DynamoSessions:
     ) -> tuple[list[Session], bool]:
         query: dict[str, Any] = {
             "TableName": self._table.name,
-            "IndexName": "gsi1",
+            "IndexName": INDEX,
             "KeyConditionExpression": "gsi1pk = :owner",
             "ExpressionAttributeValues": item_of(**{":owner": _sessions_of(owner)}),
             "ScanIndexForward": False,
-            "Limit": limit,
+            "Limit": limit + 1,
         }
         if after is not None:
             query["ExclusiveStartKey"] = self._place_in_index(owner, after)
         with translated():
-            reply = self._table.client.query(**query)
-        return [read_session(item) for item in reply["Items"]], "LastEvaluatedKey" in reply
+            items = self._table.client.query(**query)["Items"]
+        return [read_session(item) for item in items[:limit]], len(items) > limit
 
     def turns(
         self, owner: Owner, session_id: str, *, limit: int, after: int = -1
@@ -59,19 +58,23 @@ class DynamoSessions:
 
     def delete_session(self, owner: Owner, session_id: str) -> bool:
         """The session's own item goes last: whoever is cut off in between can ask again."""
-        if self._table.get(owner, session_key(session_id)) is None:
-            return False
-        first, last = turn_key(session_id, 0), turn_key(session_id, _LAST_POSITION)
-        for item in self._table.between(owner, first, last):
-            self._texts.delete(
-                item[name]["S"] for name in ("asked_key", "made_key") if name in item
-            )
-            self._remove(owner, [pointer_key(item["id"]["S"]), item["sk"]["S"]])
-        self._remove(owner, [session_key(session_id)])
-        return True
+        found = session = self.session(owner, session_id)
+        while session is not None:
+            first, last = turn_key(session_id, 0), turn_key(session_id, _LAST_POSITION)
+            for item in self._table.between(owner, first, last):
+                places = (pointer_key(item["id"]["S"]), item["sk"]["S"])
+                self._table.commit([{"Delete": {"Key": key(owner, place)}} for place in places])
+            self._texts.drop_session(owner, session_id)
+            session = None if self._removed(owner, session) else self.session(owner, session_id)
+        return found is not None
 
-    def _remove(self, owner: Owner, sort_keys: Iterable[str]) -> None:
-        self._table.commit([{"Delete": {"Key": key(owner, name)}} for name in sort_keys])
+    def _removed(self, owner: Owner, session: Session) -> bool:
+        """Delete the session's item, unless a turn was added since `session` was read."""
+        try:
+            self._table.commit([_session_gone(owner, session.id, session.turn_count)], [_moved])
+        except ConflictError:
+            return False
+        return True
 
     def _place_in_index(self, owner: Owner, session_id: str) -> Item:
         item = self._table.get(owner, session_key(session_id))
@@ -82,8 +85,8 @@ class DynamoSessions:
 
 def session_moved(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
     """Transaction steps that make or move the session to which a turn is added."""
-    if turn.session_id is None:
-        return []
+    if turn.session_id is None or turn.attempt > 1:
+        return session_used(owner, turn)
     return [
         _session_step(
             owner,
@@ -100,8 +103,8 @@ def session_moved(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
     ]
 
 
-def session_ended(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
-    """Transaction steps at a turn's end; they do not bring a deleted session back."""
+def session_used(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
+    """Transaction steps when a turn that is there is written; none brings a session back."""
     if turn.session_id is None:
         return []
     step = _session_step(owner, turn, "", {})
@@ -110,17 +113,33 @@ def session_ended(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
 
 
 def session_unmoved(owner: Owner, turn: Turn) -> list[dict[str, Any]]:
-    """Transaction steps that take back `session_moved` of a new turn."""
+    """Transaction steps that take `session_moved` of a new turn back, if it was the last."""
     if turn.session_id is None:
         return []
-    place = {"Key": key(owner, session_key(turn.session_id))}
     if turn.position == 0:
-        return [{"Delete": place}]
-    back = {
-        "UpdateExpression": "SET turn_count = :count",
-        "ExpressionAttributeValues": item_of(**{":count": turn.position}),
+        return [_session_gone(owner, turn.session_id, 1)]
+    return [
+        {
+            "Update": {
+                "Key": key(owner, session_key(turn.session_id)),
+                "UpdateExpression": "SET turn_count = :count",
+                "ConditionExpression": "turn_count = :moved",
+                "ExpressionAttributeValues": item_of(
+                    **{":count": turn.position, ":moved": turn.position + 1}
+                ),
+            }
+        }
+    ]
+
+
+def _session_gone(owner: Owner, session_id: str, turn_count: int) -> dict[str, Any]:
+    return {
+        "Delete": {
+            "Key": key(owner, session_key(session_id)),
+            "ConditionExpression": "turn_count = :count",
+            "ExpressionAttributeValues": item_of(**{":count": turn_count}),
+        }
     }
-    return [{"Update": {**place, **back}}]
 
 
 def _session_step(
@@ -144,3 +163,7 @@ def _session_step(
 
 def _sessions_of(owner: Owner) -> str:
     return f"{partition(owner)}#S"
+
+
+def _moved() -> ConflictError:
+    return ConflictError("a turn was added to the session")

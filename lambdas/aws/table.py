@@ -3,13 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import botocore.exceptions as faults
 from botocore.exceptions import ClientError
 
-from lambdas.core.errors import KitError, UnavailableError
+from lambdas.aws.faults import store_unavailable, translated
+from lambdas.core.errors import KitError
 from lambdas.core.identity import Owner
 
 if TYPE_CHECKING:
@@ -17,17 +16,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 8
 _FIRST_PAUSE_S = 0.02
-_RETRY_AFTER_S = 2
 _PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-_OVERLOADED = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
-    "InternalServerError",
-    "ServiceUnavailable",
-    "TransactionInProgressException",
-    "TransactionConflictException",
-}
 
 Item = dict[str, Any]
 
@@ -123,30 +112,7 @@ class Table:
                 _raise_unless_passing(error, refusals)
             else:
                 return
-        raise _unavailable()
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turns what DynamoDB says when it is overloaded or out of reach into UnavailableError."""
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _OVERLOADED:
-            raise _unavailable() from error
-        raise
-    except (faults.ConnectionError, faults.HTTPClientError) as error:
-        raise _unavailable() from error
-
-
-def _unavailable() -> UnavailableError:
-    return UnavailableError(
-        "the store cannot be reached", retry_after_s=_RETRY_AFTER_S, code="store_busy"
-    )
-
-
-def condition_failed(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+        raise store_unavailable()
 
 
 def _raise_unless_passing(error: ClientError, refusals: Refusals) -> None:

@@ -1,50 +1,82 @@
 """Long texts of turns in S3: an item of DynamoDB holds 400 KB at most, and costs by its size."""
 
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lambdas.aws.faults import translated
+from lambdas.aws.table import Item
 from lambdas.core.identity import Owner
+from lambdas.core.turns import Turn
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # A short answer stays in its item: one read. 32 KB is about 8,000 tokens.
 INLINE_BYTES = 32_768
-# What one call of DeleteObjects takes.
-_DELETE_AT_ONCE = 1_000
+_NAMES = ("asked", "made")
 
 
 class Texts:
-    """Puts a text into the attribute `<name>`, or into the bucket and its key in `<name>_key`."""
+    """Puts a text into the attribute `<name>`, or into the bucket and its key in `<name>_key`.
+
+    Every object is written once, under a key of its own: a late write of a function that was
+    thought dead changes nothing that someone reads. What no item names any more goes with its
+    session, or, under `expiring/`, by the bucket's lifecycle rule.
+    """
 
     def __init__(self, client: "Callable[[], S3Client]", *, bucket: str) -> None:
         """`client` is called at the first long text: most functions never see one."""
         self._client = client
         self._bucket = bucket
 
-    def put(self, owner: Owner, place: str, name: str, text: str) -> dict[str, Any]:
-        """Store a text of `place`, the same one again at the same place; gives the attribute."""
+    def put(self, owner: Owner, turn: Turn, name: str, text: str) -> Item:
+        """Store a text of `turn`; gives the attribute that holds or names it."""
         data = text.encode()
         if len(data) <= INLINE_BYTES:
             return {name: {"S": text}}
-        object_key = f"turns/{owner.sub}/{place}/{name}.json"
-        self._client().put_object(
-            Bucket=self._bucket, Key=object_key, Body=data, ContentType="application/json"
-        )
+        object_key = f"{_folder(owner, turn)}{turn.id}/{name}-{uuid.uuid4().hex}.json"
+        with translated():
+            self._client().put_object(
+                Bucket=self._bucket, Key=object_key, Body=data, ContentType="application/json"
+            )
         return {f"{name}_key": {"S": object_key}}
 
-    def get(self, item: dict[str, Any], name: str) -> str | None:
+    def get(self, item: Item, name: str) -> str | None:
         if name in item:
             return str(item[name]["S"])
         if f"{name}_key" not in item:
             return None
-        stored = self._client().get_object(Bucket=self._bucket, Key=item[f"{name}_key"]["S"])
-        return stored["Body"].read().decode()
+        with translated():
+            stored = self._client().get_object(Bucket=self._bucket, Key=item[f"{name}_key"]["S"])
+            return stored["Body"].read().decode()
 
-    def delete(self, keys: Iterable[str]) -> None:
-        names = list(keys)
-        for start in range(0, len(names), _DELETE_AT_ONCE):
-            batch: Any = [{"Key": name} for name in names[start : start + _DELETE_AT_ONCE]]
+    def drop(self, item: Item) -> None:
+        """Delete the texts that the attributes of `item` name."""
+        self._delete([item[f"{name}_key"]["S"] for name in _NAMES if f"{name}_key" in item])
+
+    def drop_session(self, owner: Owner, session_id: str) -> None:
+        """Delete every text of a session, those that no item names any more too."""
+        pages = self._client().get_paginator("list_objects_v2")
+        with translated():
+            for page in pages.paginate(Bucket=self._bucket, Prefix=_kept(owner, session_id)):
+                self._delete([stored["Key"] for stored in page.get("Contents", ())])
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        if not keys:
+            return
+        batch: Any = [{"Key": key} for key in keys]
+        with translated():
             self._client().delete_objects(
                 Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True}
             )
+
+
+def _folder(owner: Owner, turn: Turn) -> str:
+    if turn.session_id is None:
+        return f"turns/expiring/{owner.sub}/"
+    return _kept(owner, turn.session_id)
+
+
+def _kept(owner: Owner, session_id: str) -> str:
+    return f"turns/kept/{owner.sub}/{session_id}/"

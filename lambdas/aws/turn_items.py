@@ -49,13 +49,17 @@ class TurnItems:
                 lease_until=turn.lease_until,
                 expires_at=turn.expires_at,
             ),
-            **self._texts.put(owner, _place(turn), "asked", json.dumps(asked, ensure_ascii=False)),
+            **self._texts.put(owner, turn, "asked", json.dumps(asked, ensure_ascii=False)),
         }
 
     def write_made(self, owner: Owner, turn: Turn) -> Item:
         """The attribute, under one of two names, that holds what the model made."""
         made = {"text": turn.text, "tool_calls": [asdict(c) for c in turn.tool_calls]}
-        return self._texts.put(owner, _place(turn), "made", json.dumps(made, ensure_ascii=False))
+        return self._texts.put(owner, turn, "made", json.dumps(made, ensure_ascii=False))
+
+    def drop_texts(self, item: Item) -> None:
+        """Delete the long texts that `write` or `write_made` stored for `item`."""
+        self._texts.drop(item)
 
     def read(self, item: Item) -> Turn:
         asked = json.loads(self._texts.get(item, "asked") or "{}")
@@ -93,11 +97,6 @@ def read_session(item: Item) -> Session:
         updated_at=int(item["updated_at"]["N"]),
         turn_count=int(item["turn_count"]["N"]),
     )
-
-
-def _place(turn: Turn) -> str:
-    """Each attempt writes beside the others, so one that was taken over overwrites nothing."""
-    return f"{turn.id}/{turn.attempt}"
 
 
 def _message(fields: dict[str, Any]) -> Message:

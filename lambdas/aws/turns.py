@@ -3,22 +3,14 @@
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.aws import limits as quota
-from lambdas.aws.sessions import session_ended, session_moved, session_unmoved
-from lambdas.aws.table import (
-    Item,
-    Table,
-    condition_failed,
-    item_of,
-    key,
-    number_in,
-    translated,
-    written,
-)
+from lambdas.aws import turn_steps
+from lambdas.aws.faults import condition_failed, translated
+from lambdas.aws.sessions import session_moved, session_unmoved, session_used
+from lambdas.aws.table import Item, Refusals, Table, item_of, key, number_in
 from lambdas.aws.turn_items import TurnItems, key_of, pointer_key, turn_key
 from lambdas.core.errors import ConflictError, LimitExceededError
 from lambdas.core.identity import Owner
@@ -26,7 +18,6 @@ from lambdas.core.turns import Limits, Turn
 
 _HISTORY_PAGE = 20
 _LAST_POSITION = 99_999_999
-_RUNNING = "#status = :running AND attempt = :attempt"
 
 
 class DynamoTurns:
@@ -37,46 +28,75 @@ class DynamoTurns:
     def start(self, owner: Owner, turn: Turn, limits: Limits, *, keep: bool) -> None:
         steps = quota.claims(owner, turn, limits)
         refusals = [partial(quota.tokens_refused, limits), partial(quota.streams_refused, limits)]
-        taken = partial(ConflictError, "another request of this session came first")
+        item = self._items.write(owner, turn) if keep else {}
         if keep:
-            steps += [*self._written(owner, turn), *session_moved(owner, turn)]
+            steps += [*turn_steps.begun(owner, turn, item), *session_moved(owner, turn)]
         try:
-            self._table.commit(steps, [*refusals, taken, taken])
+            self._commit_start(owner, steps, [*refusals, _taken, _taken, _taken])
+        except (ConflictError, LimitExceededError):
+            self._items.drop_texts(item)
+            raise
+
+    def _commit_start(self, owner: Owner, steps: list[turn_steps.Step], refusals: Refusals) -> None:
+        try:
+            self._table.commit(steps, refusals)
         except LimitExceededError:
             if not self._leftover_claims_dropped(owner):
                 raise
-            self._table.commit(steps, [*refusals, taken, taken])
+            self._table.commit(steps, refusals)
 
     def save(self, owner: Owner, turn: Turn) -> None:
-        change = self._change(owner, turn, lease_until=turn.lease_until)
+        made = self._items.write_made(owner, turn)
+        change = turn_steps.changed(owner, turn, made, lease_until=turn.lease_until)
         try:
             with translated():
                 self._table.client.update_item(TableName=self._table.name, **change)
         except ClientError as error:
-            if condition_failed(error):
-                raise _lost() from error
-            raise
+            if not condition_failed(error):
+                raise
+            self._items.drop_texts(made)
+            raise _lost() from error
 
     def finish(self, owner: Owner, turn: Turn, *, keep: bool) -> None:
         counted = [quota.release(owner, turn), quota.count_tokens(owner, turn)]
-        steps: list[dict[str, Any]] = []
+        made = self._items.write_made(owner, turn) if keep else {}
+        steps: list[turn_steps.Step] = []
         if keep:
-            steps = [{"Update": self._ended(owner, turn)}, *session_ended(owner, turn)]
+            steps = [{"Update": _ended(owner, turn, made)}, *session_used(owner, turn)]
         try:
             self._table.commit([*steps, *counted], [_lost for _ in steps])
         except ConflictError:
             self._table.commit(counted)
+            self._items.drop_texts(made)
             raise
 
     def abandon(self, owner: Owner, turn: Turn, *, keep: bool) -> None:
-        steps: list[dict[str, Any]] = [quota.release(owner, turn)]
-        if keep and turn.attempt == 1:
-            places = (key_of(turn), pointer_key(turn.id))
-            steps += [{"Delete": {"Key": key(owner, place)}} for place in places]
-            steps += session_unmoved(owner, turn)
-        elif keep:
-            steps += [{"Update": self._change(owner, turn, status="failed")}]
-        self._table.commit(steps)
+        released = quota.release(owner, turn)
+        if keep and (self._removed(owner, turn, released) or self._failed(owner, turn, released)):
+            return
+        self._table.commit([released])
+
+    def _removed(self, owner: Owner, turn: Turn, released: turn_steps.Step) -> bool:
+        """Take a new turn out again, unless it is gone or another came after it."""
+        if turn.attempt > 1:
+            return False
+        item = self._table.get(owner, key_of(turn)) or {}
+        steps = [*turn_steps.removed(owner, turn), *session_unmoved(owner, turn)]
+        try:
+            self._table.commit([*steps, released], [_lost for _ in steps])
+        except ConflictError:
+            return False
+        self._items.drop_texts(item)
+        return True
+
+    def _failed(self, owner: Owner, turn: Turn, released: turn_steps.Step) -> bool:
+        made = self._items.write_made(owner, turn)
+        change = turn_steps.changed(owner, turn, made, status="failed")
+        try:
+            self._table.commit([{"Update": change}, released], [_lost])
+        except ConflictError:
+            return False
+        return True
 
     def find(self, owner: Owner, turn_id: str) -> Turn | None:
         pointer = self._table.get(owner, pointer_key(turn_id))
@@ -115,70 +135,6 @@ class DynamoTurns:
         ):
             yield self._items.read(item)
 
-    def _written(self, owner: Owner, turn: Turn) -> list[dict[str, Any]]:
-        """The turn, and a pointer to it under its id that also carries the wish to stop it."""
-        new = turn.attempt == 1
-        values = {} if new else item_of(**{":before": turn.attempt - 1, ":now": int(time.time())})
-        # A turn is taken over only where nobody works on it: failed, or its lease has run out.
-        free = "attempt = :before AND (#status = :failed OR lease_until < :now)"
-        names = {} if new else {"#status": "status"}
-        pointer = {
-            **key(owner, pointer_key(turn.id)),
-            **item_of(turn_key=key_of(turn), expires_at=turn.expires_at),
-        }
-        taken_over = {
-            "ExpressionAttributeNames": names,
-            "ExpressionAttributeValues": {**values, **item_of(**{":failed": "failed"})},
-        }
-        return [
-            {
-                "Put": {
-                    "Item": self._items.write(owner, turn),
-                    "ConditionExpression": "attribute_not_exists(sk)" if new else free,
-                    **({} if new else taken_over),
-                }
-            },
-            {
-                "Put": {
-                    "Item": pointer,
-                    **({"ConditionExpression": "attribute_not_exists(sk)"} if new else {}),
-                }
-            },
-        ]
-
-    def _ended(self, owner: Owner, turn: Turn) -> Item:
-        usage = turn.usage
-        return self._change(
-            owner,
-            turn,
-            status=turn.status,
-            finish_reason=turn.finish_reason,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
-            message_tokens=turn.message_tokens,
-            error=turn.error,
-        )
-
-    def _change(self, owner: Owner, turn: Turn, **values: str | int | None) -> Item:
-        """An update of a running turn by the attempt that works on it; what was made goes along."""
-        attributes = {**self._items.write_made(owner, turn), **item_of(**values)}
-        other = "made" if "made_key" in attributes else "made_key"
-        settings = ", ".join(f"#{name} = :{name}" for name in attributes)
-        return {
-            "Key": key(owner, key_of(turn)),
-            "UpdateExpression": f"SET {settings} REMOVE {other}",
-            "ConditionExpression": _RUNNING,
-            "ExpressionAttributeNames": {
-                "#status": "status",
-                **{f"#{name}": name for name in attributes},
-            },
-            "ExpressionAttributeValues": {
-                **{f":{name}": value for name, value in attributes.items()},
-                ":running": written("running"),
-                ":attempt": written(turn.attempt),
-            },
-        }
-
     def _leftover_claims_dropped(self, owner: Owner) -> bool:
         """Give back the streams of functions that died; whether there were any."""
         item = self._table.get(owner, quota.STREAMS_KEY) or {}
@@ -192,6 +148,25 @@ class DynamoTurns:
         if turn is None:
             return claim.outlived
         return turn.attempt != claim.attempt or turn.status_at(time.time()) != "running"
+
+
+def _ended(owner: Owner, turn: Turn, made: Item) -> Item:
+    usage = turn.usage
+    return turn_steps.changed(
+        owner,
+        turn,
+        made,
+        status=turn.status,
+        finish_reason=turn.finish_reason,
+        prompt_tokens=usage.prompt_tokens if usage else None,
+        completion_tokens=usage.completion_tokens if usage else None,
+        message_tokens=turn.message_tokens,
+        error=turn.error,
+    )
+
+
+def _taken() -> ConflictError:
+    return ConflictError("another request of this session came first")
 
 
 def _lost() -> ConflictError:

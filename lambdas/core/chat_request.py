@@ -1,5 +1,6 @@
 """The body of `POST /v1/chat/completions`: OpenAI's, with ours in the object `kit`."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -8,6 +9,11 @@ from lambdas.core.generation import JsonConstraint, Message, Role, ToolCall
 from lambdas.core.strict import Strict
 
 ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+def is_id(text: str) -> bool:
+    """Whether a session can have this id; the keys of the table rely on what it cannot hold."""
+    return re.fullmatch(ID_PATTERN, text) is not None
 
 
 class Lenient(BaseModel):

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 
 from lambdas.core.api_objects import DeletedSession, SessionWithTurns, StopObject
+from lambdas.core.chat_request import is_id
 from lambdas.core.errors import NotFoundError
 from lambdas.core.session_objects import session_object, session_page, turn_page
 from lambdas.functions.rest import Event, Rest
@@ -16,16 +17,17 @@ app = Rest()
 
 @app.get("/v1/sessions")
 def list_sessions() -> Response[str]:
-    found, has_more = services().sessions.sessions(
-        app.owner, limit=app.page_size(), after=app.after()
-    )
+    after = app.after()
+    if after is not None and not is_id(after):
+        raise NotFoundError("there is no session to list after", param="after")
+    found, has_more = services().sessions.sessions(app.owner, limit=app.page_size(), after=after)
     return app.ok(session_page(found, has_more=has_more))
 
 
 @app.get("/v1/sessions/<session_id>")
 def get_session(session_id: str) -> Response[str]:
     owner, after = app.owner, app.after()
-    session = services().sessions.session(owner, session_id)
+    session = services().sessions.session(owner, session_id) if is_id(session_id) else None
     if session is None:
         raise _no_session()
     turns, has_more = services().sessions.turns(
@@ -38,7 +40,7 @@ def get_session(session_id: str) -> Response[str]:
 
 @app.delete("/v1/sessions/<session_id>")
 def delete_session(session_id: str) -> Response[str]:
-    if not services().sessions.delete_session(app.owner, session_id):
+    if not (is_id(session_id) and services().sessions.delete_session(app.owner, session_id)):
         raise _no_session()
     deleted: DeletedSession = {"id": session_id, "object": "session.deleted", "deleted": True}
     return app.ok(deleted)
