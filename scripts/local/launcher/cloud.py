@@ -39,6 +39,7 @@ def up(layout: Layout, progress: Progress, *, enforce_iam: bool = False) -> Acce
     """
     with _alone(layout):
         preflight.check_machine(layout.local_dir)
+        services.check_ports(layout)
         toolchain.ensure(layout, progress)
         made = assembly.ensure(layout, progress)
         _start_for(layout, made, progress, enforce_iam=enforce_iam)

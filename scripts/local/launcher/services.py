@@ -12,6 +12,7 @@ from scripts.local.launcher.progress import Progress
 
 _START_LIMIT_S = 120
 _STOP_GRACE_S = 30
+_PORT_VARIABLE = {"emulator": "KIT_LOCAL_PORT", "sagemaker": "KIT_LOCAL_SAGEMAKER_PORT"}
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,23 @@ def sagemaker(layout: Layout) -> Service:
     return _service(layout, "sagemaker", layout.sagemaker_port, state, words, "/ping")
 
 
+def check_ports(layout: Layout) -> None:
+    """Refuse ports that another program holds, before anything slow is begun."""
+    for service in (emulator(layout), sagemaker(layout)):
+        pid = service.pid()
+        if pid is None or port_of(command_line(pid) or []) != service.port:
+            preflight.check_port(service.port, _PORT_VARIABLE[service.name])
+
+
 def ensure_running(layout: Layout, progress: Progress, *, enforce_iam: bool = False) -> None:
     """Start what does not run, and start again what runs differently or does not answer."""
-    wanted = (
-        (emulator(layout, enforce_iam=enforce_iam), "KIT_LOCAL_PORT"),
-        (sagemaker(layout), "KIT_LOCAL_SAGEMAKER_PORT"),
-    )
     started = []
-    for service, port_variable in wanted:
+    for service in (emulator(layout, enforce_iam=enforce_iam), sagemaker(layout)):
         if service.is_current() and _healthy(service):
             continue
         if service.stop(grace_s=_STOP_GRACE_S):
             progress.detail(f"stopped an earlier {service.name}")
-        preflight.check_port(service.port, port_variable)
+        preflight.check_port(service.port, _PORT_VARIABLE[service.name])
         progress.step(f"starting the {service.name}")
         started.append((service, service.start()))
     for service, process in started:
