@@ -35,10 +35,8 @@ def _app_with_a_careless_bucket(folder: Path, *, acknowledged: bool = False) -> 
 
 
 def test_a_finding_that_nobody_acknowledged_stops_synth(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="Validation failed"):
+    with pytest.raises(RuntimeError, match="AwsSolutions-S1"):
         _app_with_a_careless_bucket(tmp_path).synth()
-    report = (tmp_path / "validation-report.json").read_text()
-    assert "AwsSolutions-S1" in report
 
 
 def test_an_acknowledged_finding_does_not(tmp_path: Path) -> None:
@@ -51,10 +49,9 @@ def test_no_stage_has_a_finding_left_not_even_a_warning(assembly: Assembly) -> N
     assert left == []
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_cloudformation_validation_finds_nothing(tmp_path: Path, layers: Path, stage: str) -> None:
-    models = {"dev": "", "prod": "flan-t5-base,smollm2-135m-instruct"}[stage]
-    given = context(stage=stage, models=models)
+def test_cloudformation_validation_finds_nothing(tmp_path: Path, layers: Path) -> None:
+    """In its own process: the switch is read when the CDK's node process starts."""
+    given = context(stage="prod", models="flan-t5-base,smollm2-135m-instruct")
     given["@aws-cdk/core:validateAgainstDefaultRules"] = True
     validating = {k: v for k, v in os.environ.items() if k != "CDK_VALIDATION"}
     done = subprocess.run(
