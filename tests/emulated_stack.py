@@ -1,4 +1,4 @@
-"""A small application for the emulator: a REST API, a web function, a plain function, a user pool."""
+"""A small application for the emulator: a REST API, web and plain functions, user pools."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        if self.path.startswith("/echo"):
+        if self.path.startswith(("/echo", "/mine", "/doomed")):
             self.answer({
                 "version": VERSION, "pid": os.getpid(), "path": self.path, "python": sys.executable,
                 "layer": in_layer.NAME, "headers": dict(self.headers.items()),
@@ -50,6 +50,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         length = len(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/late":
+            released.acquire()
+            self.answer({})
+            return
         if self.path == "/count":
             self.answer({"length": length})
             return
@@ -75,7 +79,7 @@ finished = []
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["AWS_LWA_PORT"])), Handler).serve_forever()
 """
 PLAIN = """
-import logging, os, sys
+import json, logging, os, sys
 
 logging.getLogger().setLevel(logging.INFO)
 
@@ -84,7 +88,8 @@ def handler(event, context):
     logging.info("asked for %s", event["path"])
     if event["path"] == "/fail":
         raise KeyError("no such thing")
-    return {"statusCode": 200, "headers": {"x-python": sys.executable}, "body": repr(dict(os.environ))}
+    headers = {"x-python": sys.executable}
+    return {"statusCode": 200, "headers": headers, "body": json.dumps(dict(os.environ))}
 """
 
 
@@ -259,6 +264,7 @@ def application() -> dict[str, Any]:
     stack = Stack()
     stack.web_function("web", "web.zip", KIT_SETTING="set")
     stack.web_function("mute", "mute.zip")
+    stack.web_function("doomed", "web.zip")
     stack.web_function("no-x", "no-x.zip")
     stack.web_function("short", "web.zip", timeout_s=1)
     stack.plain_function("plain", "plain.handler")
@@ -270,9 +276,10 @@ def application() -> dict[str, Any]:
     stack.route("whole", "GET", "web")
     stack.route("mine", "GET", "web", streamed=True, signed_in=True)
     stack.route("mute", "GET", "mute", streamed=True)
+    stack.route("doomed", "GET", "doomed", streamed=True)
     stack.route("no-x", "GET", "no-x", streamed=True)
     stack.route("short", "POST", "short", streamed=True)
-    stack.route("late", "POST", "web", streamed=True)
+    stack.route("late", "POST", "web", streamed=True, timeout_ms=300)
     for path in ("plain", "fail", "never"):
         stack.route(path, "GET", "plain")
     stack.route("broken", "GET", "broken")

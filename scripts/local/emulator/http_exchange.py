@@ -73,7 +73,7 @@ class Exchange:
         while (event := self._connection.next_event()) is h11.NEED_DATA:
             self._connection.receive_data(await self._reader.read(READ_BYTES))
         if event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
-            raise ConnectionResetError("the process closed the connection without a reply")
+            raise h11.RemoteProtocolError("the connection was closed without a reply")
         assert isinstance(event, h11.Event)  # noqa: S101 - the two constants are handled above
         return event
 

@@ -158,10 +158,10 @@ class _Call:
     async def _serve(self, lines: list[str]) -> None:
         timeout_s = self._function.timeout_s
         try:
-            exchange, process = await self._begin()
+            process, exchange, deadline_s = await self._begin()
             try:
-                async with asyncio.timeout(timeout_s):
-                    await self._read(exchange)
+                async with asyncio.timeout_at(deadline_s):
+                    await self._pass_on(exchange)
             finally:
                 exchange.close()
                 lines += process.take_lines()
@@ -171,27 +171,41 @@ class _Call:
         except (OSError, h11.ProtocolError) as error:
             raise FunctionFailedError(f"the function broke off its reply: {error}") from error
 
-    async def _begin(self) -> tuple[Exchange, Process]:
-        """Send the request; a process that is dead before it took the request is replaced."""
-        while True:
+    async def _begin(self) -> tuple[Process, Exchange, float]:
+        """Send the request and read the reply's head; a process found dead is replaced.
+
+        Only a refused or reset connection says that: the request was not read, so it may be sent
+        again. A process that ends after it has read the request closes the connection in order,
+        and its request is not repeated, as in AWS.
+        """
+        for last_try in (False, False, True):
             process = await self._registry.lease(self._function)
+            deadline_s = asyncio.get_running_loop().time() + self._function.timeout_s
             try:
-                return await self._send(process), process
-            except ConnectionRefusedError:
+                async with asyncio.timeout_at(deadline_s):
+                    return process, await self._exchange(process), deadline_s
+            except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
                 self._registry.retire(process)
                 self._registry.release(process)
+                if last_try:
+                    raise
             except BaseException:
                 self._registry.release(process)
                 raise
+        raise AssertionError("the last try returns or raises")
 
-    async def _send(self, process: Process) -> Exchange:
+    async def _exchange(self, process: Process) -> Exchange:
         headers = request_headers(self._function, self._request)
         method, target, body = self._request.method, self._request.target, self._request.body
-        async with asyncio.timeout(self._function.timeout_s):
-            return await Exchange.start(process.port, method, target, headers, body)
+        exchange = await Exchange.start(process.port, method, target, headers, body)
+        try:
+            await exchange.read_head()
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
 
-    async def _read(self, exchange: Exchange) -> None:
-        await exchange.read_head()
+    async def _pass_on(self, exchange: Exchange) -> None:
         headers = reply_headers(exchange.headers, self._request.request_id)
         if not self.head.done():
             self.head.set_result(Answer(exchange.status, headers, self._channel))

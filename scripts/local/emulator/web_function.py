@@ -44,6 +44,8 @@ class WebFunction:
     """One version of a web function; code and layers are read only when a process is started."""
 
     config: Mapping[str, Any]
+    """A copy: the emulator changes its own in place when the function is updated."""
+    fingerprint: str
     credentials: Mapping[str, str]
     region: str
     code: Callable[[], bytes]
@@ -72,10 +74,6 @@ class WebFunction:
     @property
     def version(self) -> str:
         return str(self.config.get("Version", "$LATEST"))
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint(self.config)
 
     @property
     def readiness_path(self) -> str:

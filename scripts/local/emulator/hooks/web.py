@@ -1,6 +1,7 @@
 """Serves web functions behind REST APIs: streamed where the integration streams, else whole."""
 
 import asyncio
+import copy
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -115,7 +116,8 @@ def _web_function(integration: Json, options: Json) -> WebFunction | None:
         return None
     _account, region = lambda_runtime._account_region_from_function_config(config)
     return WebFunction(
-        config=config,
+        config=copy.deepcopy(config),
+        fingerprint=fingerprint(config),
         credentials=lambda_runtime.execution_credentials(config),
         region=region,
         code=lambda: bytes(record["code_zip"]),
