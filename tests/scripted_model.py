@@ -33,6 +33,7 @@ import asyncio
 import itertools
 import json
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -141,6 +142,7 @@ class ScriptedModel:
 
     def __init__(self, context_tokens: int = 8192) -> None:
         self.requests: list[Json] = []
+        self.hang_ups = threading.Semaphore(0)  # one for each stream whose reader left
         self._context_tokens = context_tokens
         self._ids = itertools.count(1)
 
@@ -195,11 +197,20 @@ class ScriptedModel:
         head = {"id": f"chatcmpl-{next(self._ids)}", "created": 1}
         head["model"] = body.get("model") or "scripted"
         if body.get("stream"):
-            return StreamingResponse(stream(script, body, head), media_type="text/event-stream")
+            events = self._watched(stream(script, body, head))
+            return StreamingResponse(events, media_type="text/event-stream")
         await asyncio.sleep(script.every_ms * max(len(script.tokens) - 1, 0) / 1000)
         if script.end in {"cut", "error", "stall"}:
             return JSONResponse(failure(500, "told to fail"), 500)
         return JSONResponse(completion(script, body, head))
+
+    async def _watched(self, events: AsyncIterator[str]) -> AsyncIterator[str]:
+        try:
+            async for event_text in events:
+                yield event_text
+        except (asyncio.CancelledError, GeneratorExit):
+            self.hang_ups.release()
+            raise
 
 
 def prompt_tokens(body: Json) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -149,8 +150,9 @@ def test_a_stream_whose_model_is_killed_ends_in_a_model_stream_error(
 def test_a_runtime_that_is_killed_leaves_no_model_behind(
     control_plane_url: str, tmp_path: Path
 ) -> None:
-    port = "5210"
-    command = [sys.executable, "-m", "scripts.local.sagemaker", "--port", port]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "scripts.local.sagemaker", "--port", str(port)]
     command += ["--control-plane-url", control_plane_url, "--state-dir", str(tmp_path / "state")]
     with subprocess.Popen(command, cwd=ROOT) as process:
         try:
@@ -171,3 +173,23 @@ def only_child(pid: int) -> int:
     children = Path(f"/proc/{pid}/task").glob("*/children")
     (child,) = " ".join(path.read_text() for path in children).split()
     return int(child)
+
+
+def test_weights_that_are_none_are_a_model_error_that_names_the_log(
+    control_plane_url: str, tmp_path: Path
+) -> None:
+    gguf = tmp_path / "broken.gguf"
+    gguf.write_bytes(b"GGUF but not really")
+    options = ["--port", "0", "--control-plane-url", control_plane_url]
+    options += ["--state-dir", str(tmp_path / "state")]
+    broken = app(arguments(options, {"KIT_LOCAL_GGUF": str(gguf)}), {})
+
+    with (
+        serving(broken) as url,
+        runtime_client(url) as client,
+        pytest.raises(client.exceptions.ModelError, match="did not start") as caught,
+    ):
+        ask(client)
+    response: Any = caught.value.response
+    assert str(tmp_path / "logs" / "model.log") in response["OriginalMessage"]
+    assert (tmp_path / "logs" / "model.log").read_text()

@@ -146,6 +146,23 @@ def test_a_stream_that_breaks_gives_its_parts_and_then_a_model_stream_error(
     assert caught.value.response["Error"]["Code"] == "ModelStreamError"
 
 
+def test_a_caller_that_hangs_up_ends_the_models_work(
+    control_plane_url: str, tmp_path: Path
+) -> None:
+    model = ScriptedModel()
+    with (
+        serving(model.app()) as url,
+        serving(runtime(control_plane_url, f"{url}/v1", tmp_path)) as runtime_url,
+        runtime_client(runtime_url) as client,
+    ):
+        body = chat("count 100000 every 5", stream=True)
+        response = client.invoke_endpoint_with_response_stream(EndpointName=OWN_MODEL, Body=body)
+        next(iter(response["Body"]))
+        response["Body"].close()
+
+        assert model.hang_ups.acquire(timeout=20), "the model still generates"
+
+
 def test_a_stream_over_its_time_limit_ends_in_a_model_stream_error(
     control_plane_url: str, model_url: str, tmp_path: Path
 ) -> None:

@@ -50,10 +50,10 @@ def arguments(argv: list[str] | None, env: Mapping[str, str]) -> argparse.Namesp
     parser.add_argument(
         "--gguf",
         type=Path,
-        default=env.get("KIT_LOCAL_GGUF"),
+        default=env.get("KIT_LOCAL_GGUF") or None,
         help="weights that answer for every chat model",
     )
-    parser.add_argument("--threads", type=int, default=int(env.get("KIT_LOCAL_THREADS", "1")))
+    parser.add_argument("--threads", type=int, default=int(env.get("KIT_LOCAL_THREADS") or 1))
     return parser.parse_args(argv)
 
 
