@@ -1,4 +1,4 @@
-"""The laptop cloud of the tests, brought up by `kit local up` as anyone would, in its own folder."""
+"""The laptop cloud of the tests, brought up by `kit local up` in a folder of its own."""
 
 import json
 import os
@@ -119,6 +119,10 @@ class Cloud:
         own = {"KIT_LOCAL_DIR": str(self._folder), "KIT_CONFIG_DIR": str(self._folder / "config")}
         model = {"KIT_LOCAL_MODEL_URL": self._model_url} if self._model_url else {}
         return clean | own | self._ports | model
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
 
     @cached_property
     def outputs(self) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """curl shows tokens as the model makes them: nothing on the way gathers them first."""
 
+import itertools
 import json
 import shutil
 import statistics
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -45,7 +47,7 @@ def arrivals(words: list[str]) -> Iterator[tuple[float, bytes]]:
 
 def token_gaps_s(words: list[str]) -> list[float]:
     moments = [at for at, part in arrivals(words) if b'"content"' in part]
-    return [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+    return [later - earlier for earlier, later in itertools.pairwise(moments)]
 
 
 def test_tokens_arrive_one_by_one(curl: str, ana: User) -> None:
@@ -59,9 +61,9 @@ def test_the_way_adds_no_more_than_the_model_s_own_gap(
     curl: str, ana: User, model_url: str
 ) -> None:
     """Both streams at once, so that a busy machine slows both."""
-    with subprocess.Popen(command(curl, model_url, ana), stdout=subprocess.DEVNULL):
-        gaps = token_gaps_s(command(curl, ana.base_url, ana))
-    own = token_gaps_s(command(curl, model_url, ana))
+    commands = [command(curl, url, ana) for url in (ana.base_url, model_url)]
+    with ThreadPoolExecutor(2) as both:
+        gaps, own = both.map(token_gaps_s, commands)
     assert statistics.median(gaps) <= 2 * statistics.median(own)
 
 
