@@ -48,6 +48,13 @@ def test_the_bucket_refuses_plain_http_and_old_tls(assembly: Assembly) -> None:
 
 def test_old_versions_and_broken_uploads_end(assembly: Assembly) -> None:
     (bucket,) = assembly.properties("S3::Bucket")
-    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    rule, _ = bucket["LifecycleConfiguration"]["Rules"]
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+
+
+def test_long_texts_of_turns_without_a_session_end_with_their_items(assembly: Assembly) -> None:
+    (bucket,) = assembly.properties("S3::Bucket")
+    _, rule = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["Prefix"] == "turns/expiring/"
+    assert rule["ExpirationInDays"] == assembly.config.completion_ttl_days
