@@ -75,7 +75,13 @@ def test_with_a_session_only_what_is_new_is_sent() -> None:
 
 
 def test_system_and_length_are_sent_when_given() -> None:
-    talk = Talk(an_api(streams(b"")), model="m", session=None, system="Be brief.", sampling={"max_tokens": 5, "temperature": None})
+    talk = Talk(
+        an_api(streams(b"")),
+        model="m",
+        session=None,
+        system="Be brief.",
+        sampling={"max_tokens": 5, "temperature": None},
+    )
     assert talk.body("hi") == {
         "model": "m",
         "max_tokens": 5,

@@ -1,12 +1,15 @@
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from scripts.local.launcher import cdk_cli, deployment
 from scripts.local.launcher.cdk_cli import CdkFailedError
-from scripts.local.launcher.processes import command_line
+from scripts.local.launcher.processes import Noted, command_line
 
 
 class Recorded:
@@ -20,10 +23,15 @@ class Recorded:
         self.details.append(text)
 
 
+def noted(tmp_path: Path) -> Noted:
+    return Noted("cdk", (f"--of={tmp_path}",), tmp_path)
+
+
 def run(tmp_path: Path, code: str, *, timeout_s: float = 60) -> list[str]:
     progress = Recorded()
     cdk_cli.run(
         [sys.executable, "-c", code],
+        noted=noted(tmp_path),
         cwd=tmp_path,
         env=os.environ,
         log_file=tmp_path / "logs" / "cdk.log",
@@ -55,6 +63,16 @@ def test_when_time_is_over_it_and_its_children_are_ended(tmp_path: Path) -> None
         run(tmp_path, code, timeout_s=2)
     child = int((tmp_path / "logs" / "cdk.log").read_text())
     assert command_line(child) is None
+
+
+def test_a_run_that_outlived_its_launcher_is_ended_by_the_next(tmp_path: Path) -> None:
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)", f"--of={tmp_path}"]
+    with subprocess.Popen(noted(tmp_path).noting(sleeper), start_new_session=True) as earlier:
+        while noted(tmp_path).pid() is None:  # the shell notes the pid and becomes the program
+            assert earlier.poll() is None
+            time.sleep(0.01)
+        run(tmp_path, "print('next')")
+        assert earlier.wait() == -signal.SIGTERM
 
 
 def test_the_emulators_errors_are_picked_from_its_log(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def read(layout: Layout) -> Assembly | None:
 def synthesise(layout: Layout, progress: Progress) -> None:
     cdk_cli.run(
         [str(layout.cdk), "synth", "-q", "-c", f"stage={STAGE}", "-o", str(layout.assembly)],
+        noted=cdk_cli.noted(layout),
         cwd=layout.root,
         env=environment.of_cdk(os.environ, layout),
         log_file=layout.logs / "synth.log",

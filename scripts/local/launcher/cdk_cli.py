@@ -7,11 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scripts.local.launcher.errors import LauncherError
-from scripts.local.launcher.processes import end_group
+from scripts.local.launcher.layout import Layout
+from scripts.local.launcher.processes import Noted, end_group
 from scripts.local.launcher.progress import Progress
 
 _KEPT_LINES = 25
 _GRACE_S = 5
+
+
+def noted(layout: Layout) -> Noted:
+    """Where a run of the CLI of this checkout notes its pid."""
+    return Noted("cdk", (str(layout.cdk),), layout.local_dir)
 
 
 class CdkFailedError(LauncherError):
@@ -21,6 +27,7 @@ class CdkFailedError(LauncherError):
 def run(
     argv: Sequence[str],
     *,
+    noted: Noted,
     cwd: Path,
     env: Mapping[str, str],
     log_file: Path,
@@ -29,11 +36,14 @@ def run(
 ) -> None:
     """Run the CLI; its lines are kept in `log_file` and told as details.
 
+    An earlier run that outlived its launcher is ended first.
+
     Raises:
         CdkFailedError: with the last lines, if it fails or takes too long.
     """
+    noted.stop(grace_s=_GRACE_S)
     started = subprocess.Popen(
-        argv,
+        noted.noting(argv),
         cwd=cwd,
         env=dict(env),
         stdin=subprocess.DEVNULL,
@@ -46,6 +56,7 @@ def run(
     with started as process, _Limit(process.pid, timeout_s) as limit:
         told = _relay(process, log_file, progress)
         code = process.wait()
+    noted.pid_file.unlink(missing_ok=True)
     if code != 0:
         why = f"took longer than {timeout_s:.0f} s" if limit.exceeded else f"ended with code {code}"
         raise CdkFailedError(

@@ -77,6 +77,7 @@ def _cdk(layout: Layout, words: list[str], progress: Progress) -> None:
     try:
         cdk_cli.run(
             [str(layout.cdk), *words],
+            noted=cdk_cli.noted(layout),
             cwd=layout.local_dir,
             env=environment.of_cdk(os.environ, layout),
             log_file=layout.logs / f"{words[0]}.log",

@@ -1,4 +1,4 @@
-"""A detached process with a pid file: started once, recognised later, stopped with its children."""
+"""Processes with pid files: recognised by a later command, and stopped with their children."""
 
 import os
 import signal
@@ -15,28 +15,20 @@ _NOTE_PID = 'echo "$$ $1" > "$0" && shift && exec "$@"'
 
 
 @dataclass(frozen=True)
-class Service:
-    """One long-lived process of the laptop cloud, listening on `port` of loopback.
-
-    `marker` are words that only its command line has; `version` changes with its program.
-    """
+class Noted:
+    """A process whose pid is noted in a file; `marker` are words that only its command line has."""
 
     name: str
-    argv: Sequence[str]
     marker: tuple[str, ...]
-    env: Mapping[str, str]
     folder: Path
-    port: int
-    health_path: str
-    version: str = "0"
 
     @property
     def pid_file(self) -> Path:
         return self.folder / f"{self.name}.pid"
 
-    @property
-    def log_file(self) -> Path:
-        return self.folder / "logs" / f"{self.name}.log"
+    def noting(self, argv: Sequence[str], version: str = "0") -> list[str]:
+        """The words that start `argv` and note its pid."""
+        return ["/bin/sh", "-c", _NOTE_PID, str(self.pid_file), version, *argv]
 
     def pid(self) -> int | None:
         """The pid of the running process, if the pid file names one and it is really ours."""
@@ -45,6 +37,47 @@ class Service:
             return None
         words = command_line(noted[0])
         return noted[0] if words and all(word in words for word in self.marker) else None
+
+    def stop(self, *, grace_s: float = 15) -> bool:
+        """End the process and its children; True if anything was running."""
+        pid = self.pid()
+        if pid is None:
+            found = self._end_orphans()
+        else:
+            found = True
+            end_group(pid, grace_s=grace_s)
+        self.pid_file.unlink(missing_ok=True)
+        return found
+
+    def _end_orphans(self) -> bool:
+        """Kill what a killed process left behind in its group, if its variables name our folder."""
+        noted = _noted(self.pid_file)
+        if noted is None or command_line(noted[0]) is not None:
+            return False
+        mark = str(self.folder).encode()
+        orphans = [pid for pid in group_members(noted[0]) if mark in _variables(pid)]
+        for pid in orphans:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(orphans)
+
+
+@dataclass(frozen=True)
+class Service(Noted):
+    """One long-lived, detached process of the laptop cloud, listening on `port` of loopback.
+
+    `version` changes with its program: another one must be started again.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    port: int
+    health_path: str
+    version: str = "0"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "logs" / f"{self.name}.log"
 
     def is_current(self) -> bool:
         """Whether it runs with these very arguments and this very program."""
@@ -60,36 +93,13 @@ class Service:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         with self.log_file.open("wb") as log:
             return subprocess.Popen(
-                ["/bin/sh", "-c", _NOTE_PID, str(self.pid_file), self.version, *self.argv],
+                self.noting(self.argv, self.version),
                 env=dict(self.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-
-    def stop(self, *, grace_s: float = 15) -> bool:
-        """End the process and its children; True if anything was running."""
-        pid = self.pid()
-        if pid is None:
-            orphans = self._end_orphans()
-            self.pid_file.unlink(missing_ok=True)
-            return orphans
-        end_group(pid, grace_s=grace_s)
-        self.pid_file.unlink(missing_ok=True)
-        return True
-
-    def _end_orphans(self) -> bool:
-        """Kill what a killed process left behind in its group, if its variables name our folder."""
-        noted = _noted(self.pid_file)
-        if noted is None or command_line(noted[0]) is not None:
-            return False
-        mark = str(self.folder).encode()
-        orphans = [pid for pid in group_members(noted[0]) if mark in _variables(pid)]
-        for pid in orphans:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return bool(orphans)
 
 
 def end_group(leader: int, *, grace_s: float) -> None:
