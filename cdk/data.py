@@ -73,7 +73,12 @@ class DataStack(KitStack):
                     noncurrent_version_expiration=cdk.Duration.days(30),
                     expired_object_delete_marker=True,
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                )
+                ),
+                s3.LifecycleRule(
+                    id="turns-without-session",  # the table's time to live removes their items
+                    prefix="turns/expiring/",
+                    expiration=cdk.Duration.days(self.config.completion_ttl_days),
+                ),
             ],
         )
         acknowledge(

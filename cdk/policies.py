@@ -16,18 +16,22 @@ TEXTS = "turns"  # the prefix of long texts in the bucket
 
 @dataclass(frozen=True)
 class Access:
-    """Actions on the table, on its index of sessions, on long texts, and on models."""
+    """Actions on the table, on its index of sessions, on long texts, and on models.
+
+    With `lists_texts` the names of the sessions' long texts can be listed, of nothing else.
+    """
 
     table: tuple[str, ...] = ()
     sessions_index: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    lists_texts: bool = False
     models: tuple[str, ...] = ()
 
 
 # TransactWriteItems has no action of its own: each of its steps needs that of the step.
 CHAT = Access(
     table=("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"),
-    texts=("GetObject", "PutObject"),
+    texts=("GetObject", "PutObject", "DeleteObject"),  # of turns that were refused
     models=("InvokeEndpoint",),  # covers the response stream too
 )
 MODELS = Access()
@@ -35,6 +39,7 @@ SESSIONS = Access(
     table=("GetItem", "Query", "UpdateItem", "DeleteItem"),
     sessions_index=("Query",),
     texts=("GetObject", "DeleteObject"),
+    lists_texts=True,
 )
 
 
@@ -62,11 +67,20 @@ def statements(
         for service, actions, arns in granted
         if actions and arns
     ]
+    made += [_texts_listed(config)] if access.lists_texts else []
     return [*made, _key_use(key)] if key and access.table else made
 
 
 def texts_arn(config: DeployConfig) -> str:
     return f"arn:{cdk.Aws.PARTITION}:s3:::{names.text_bucket_name(config)}/{TEXTS}/*"
+
+
+def _texts_listed(config: DeployConfig) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=["s3:ListBucket"],
+        resources=[f"arn:{cdk.Aws.PARTITION}:s3:::{names.text_bucket_name(config)}"],
+        conditions={"StringLike": {"s3:prefix": f"{TEXTS}/kept/*"}},
+    )
 
 
 def _key_use(key: kms.IKey) -> iam.PolicyStatement:

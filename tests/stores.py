@@ -22,7 +22,7 @@ from lambdas.core.turns import SessionStore, TurnStore
 from tests.fakes import MemoryStore
 
 EMULATOR_URL = os.environ.get("KIT_TEST_EMULATOR_URL")
-INDEX = "GSI1"
+INDEX = "gsi1"
 _COUNTERS = ("Q#",)
 
 

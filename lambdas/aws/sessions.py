@@ -19,7 +19,7 @@ from lambdas.core.identity import Owner
 from lambdas.core.turns import Session, Turn
 
 _LAST_POSITION = 99_999_999
-INDEX = "GSI1"
+INDEX = "gsi1"
 
 
 class DynamoSessions:
