@@ -46,6 +46,7 @@ def built_layer(layer: str, config: DeployConfig, built: Path = BUILT) -> Path:
         raise ConfigurationError(
             f"layer {folder.name} is not built or older than {lock_of(layer).name};"
             f" run: .venv/bin/python -m cdk.layers --stage {config.stage}"
+            " (and the same -c options, if any)"
         )
     return folder
 
