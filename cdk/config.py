@@ -4,7 +4,7 @@ import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -13,7 +13,7 @@ from lambdas.core.errors import ConfigurationError
 from lambdas.core.strict import Strict
 
 STAGES = Path(__file__).parent / "stages"
-NEWEST_PYTHON = "3.14"  # the newest that Lambda offers
+NEWEST_PYTHON: Final = "3.14"  # the newest that Lambda offers
 
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 _PLAIN_KEY = re.compile(r"[a-z_]+")  # the CDK's own context keys all hold other characters

@@ -12,6 +12,7 @@ from cdk.stack import KitStack
 from lambdas.core.catalogue import ModelEntry
 
 TEXTS = "turns"  # the prefix of long texts in the bucket
+_KEY_USE = ("Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo")
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,7 @@ def statements(
         ("dynamodb", access.table, [table]),
         ("dynamodb", access.sessions_index, [f"{table}/index/{names.SESSIONS_INDEX}"]),
         ("s3", access.texts, [texts_arn(config)]),
-        (
-            "sagemaker",
-            access.models,
-            models,
-        ),
+        ("sagemaker", access.models, models),
     ]
     made = [
         iam.PolicyStatement(actions=[f"{service}:{action}" for action in actions], resources=arns)
@@ -85,17 +82,9 @@ def _texts_listed(config: DeployConfig) -> iam.PolicyStatement:
 
 def _key_use(key: kms.IKey) -> iam.PolicyStatement:
     """Let the table and the bucket use the key on the function's behalf, and nothing else."""
-    actions = (
-        "Decrypt",
-        "DescribeKey",
-        "Encrypt",
-        "GenerateDataKey",
-        "ReEncryptFrom",
-        "ReEncryptTo",
-    )
     services = [f"{name}.{cdk.Aws.REGION}.{cdk.Aws.URL_SUFFIX}" for name in ("dynamodb", "s3")]
     return iam.PolicyStatement(
-        actions=[f"kms:{action}" for action in actions],
+        actions=[f"kms:{action}" for action in _KEY_USE],
         resources=[key.key_arn],
         conditions={"StringEquals": {"kms:ViaService": services}},
     )

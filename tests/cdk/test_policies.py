@@ -89,6 +89,19 @@ def test_sessions_reaches_the_table_and_long_texts_but_no_model(dev: Assembly) -
     assert granted["dynamodb:DeleteItem"] == [f"arn:aws:dynamodb:{ACCOUNT}:table/kit-dev"]
 
 
+def test_sessions_lists_the_texts_of_sessions_and_nothing_else(dev: Assembly) -> None:
+    role = {"Ref": _role_of(dev, "sessions")}
+    found = [
+        statement
+        for policy in dev.properties("IAM::Policy", "Api")
+        for statement in statements(policy["PolicyDocument"])
+        if "s3:ListBucket" in statement["Action"] and role in policy["Roles"]
+    ]
+    (listing,) = found
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "turns/kept/*"}}
+    assert "s3:ListBucket" not in _granted(dev, "chat")
+
+
 def test_chat_invokes_the_listed_models_and_no_other(local: Assembly) -> None:
     name = "kit-local-smollm2-135m-instruct"
     assert sorted(_granted(local, "chat")["sagemaker:InvokeEndpoint"]) == [
