@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import httpx
@@ -43,6 +43,12 @@ class User:
             timeout=REPLY_WITHIN_S,
             trust_env=False,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     @property
     def base_url(self) -> str:
@@ -78,7 +84,7 @@ class Cloud:
     """One laptop cloud; `up` with another model restarts what must be, the state stays."""
 
     def __init__(self, folder: Path, *, port: int, sagemaker_port: int) -> None:
-        self._folder = folder
+        self.folder = folder
         self._ports = {"KIT_LOCAL_PORT": str(port), "KIT_LOCAL_SAGEMAKER_PORT": str(sagemaker_port)}
         self._model_url: str | None = None
 
@@ -98,7 +104,7 @@ class Cloud:
     def down(self) -> None:
         """End it, and whatever did not end by itself."""
         self.kit("local", "down")
-        for note in self._folder.glob("*.pid"):
+        for note in self.folder.glob("*.pid"):
             pid = int(note.read_text().split()[0])
             if command_line(pid):
                 end_group(pid, grace_s=5)
@@ -116,17 +122,13 @@ class Cloud:
 
     def _env(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("KIT_", "OPENAI_"))}
-        own = {"KIT_LOCAL_DIR": str(self._folder), "KIT_CONFIG_DIR": str(self._folder / "config")}
+        own = {"KIT_LOCAL_DIR": str(self.folder), "KIT_CONFIG_DIR": str(self.folder / "config")}
         model = {"KIT_LOCAL_MODEL_URL": self._model_url} if self._model_url else {}
         return clean | own | self._ports | model
 
-    @property
-    def folder(self) -> Path:
-        return self._folder
-
     @cached_property
     def outputs(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads((self._folder / "outputs.json").read_text())
+        found: dict[str, str] = json.loads((self.folder / "outputs.json").read_text())
         return found
 
     @property
@@ -183,7 +185,7 @@ class Cloud:
         return reply
 
     def _log_ends(self) -> str:
-        logs = sorted(Layout(ROOT, self._folder).logs.glob("*.log"))
+        logs = sorted(Layout(ROOT, self.folder).logs.glob("*.log"))
         ends = (f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
         return "\n".join(ends)
 

@@ -3,7 +3,7 @@
 Every worker of pytest-xdist brings up its own; `-n 0`, the default, needs one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -39,23 +39,19 @@ def cloud(model_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def ana(cloud: Cloud) -> User:
-    return cloud.invited("ana@example.com")
+def ana(cloud: Cloud) -> Iterator[User]:
+    with cloud.invited("ana@example.com") as user:
+        yield user
 
 
 @pytest.fixture(scope="session")
-def ben(cloud: Cloud) -> User:
-    return cloud.invited("ben@example.com")
+def ben(cloud: Cloud) -> Iterator[User]:
+    with cloud.invited("ben@example.com") as user:
+        yield user
 
 
 @pytest.fixture
 def newcomer(cloud: Cloud) -> Iterator[User]:
     """A user without a past."""
-    user = cloud.new_user()
-    yield user
-    user.client.close()
-
-
-@pytest.fixture
-def newcomers(cloud: Cloud) -> Callable[[], User]:
-    return cloud.new_user
+    with cloud.new_user() as user:
+        yield user
