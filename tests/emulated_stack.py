@@ -120,6 +120,8 @@ class Stack:
         self.resources: dict[str, Any] = {}
         self._methods: list[str] = []
         self._add("Role", "AWS::IAM::Role", AssumeRolePolicyDocument={"Statement": []})
+        tags = [{"Key": "kit:stage", "Value": "local"}]
+        self._add("Bucket", "AWS::S3::Bucket", BucketName="bucket-of-the-tests", Tags=tags)
         self._add("Api", "AWS::ApiGateway::RestApi", Name="tests")
         self._add("Pool", "AWS::Cognito::UserPool", UserPoolName="tests")
         self._add("OtherPool", "AWS::Cognito::UserPool", UserPoolName="others")

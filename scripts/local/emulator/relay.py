@@ -10,9 +10,9 @@ What Lambda Web Adapter, Lambda and API Gateway do between them in AWS:
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import h11
@@ -81,7 +81,18 @@ class Answer:
     channel: Channel
 
 
-WriteLog = Callable[[WebFunction, str, Sequence[str], bool, int], None]
+class WriteLog(Protocol):
+    """Writes the lines of one invocation to its function's log group."""
+
+    def __call__(
+        self,
+        function: WebFunction,
+        request_id: str,
+        lines: Sequence[str],
+        *,
+        failed: bool,
+        duration_ms: int,
+    ) -> None: ...
 
 
 class Relay:
@@ -149,7 +160,13 @@ class _Call:
             await self._channel.end(complete=self._channel.complete)
             self._fail(FunctionFailedError("cancelled"))
         duration_ms = int((time.monotonic() - started_s) * 1000)
-        self._write_log(self._function, self._request.request_id, lines, failed, duration_ms)
+        self._write_log(
+            self._function,
+            self._request.request_id,
+            lines,
+            failed=failed,
+            duration_ms=duration_ms,
+        )
 
     def _fail(self, error: FunctionFailedError) -> None:
         if not self.head.done():

@@ -12,7 +12,17 @@ from ministack import app as emulator
 
 from scripts.local.emulator.archives import UnpackedArchives
 from scripts.local.emulator.functions import FunctionHost
-from scripts.local.emulator.hooks import contract, functions, gateway, services, state, web
+from scripts.local.emulator.hooks import (
+    buckets,
+    contract,
+    functions,
+    gateway,
+    iam,
+    services,
+    state,
+    web,
+)
+from scripts.local.emulator.iam_usage import IamUsage
 from scripts.local.emulator.lifecycle import Lifecycle, PeriodicSnapshot
 from scripts.local.emulator.options import Options, emulator_settings, function_environment
 from scripts.local.emulator.registry import Registry
@@ -43,6 +53,9 @@ def application(options: Options) -> Lifecycle:
     )
     functions.install(host)
     services.install()
+    buckets.install()
+    if options.enforce_iam:
+        iam.install(IamUsage(options.state_dir / "iam-usage.jsonl"))
     gateway.install()
     registry = web_registry(options)
     relay = Relay(registry, web.write_log)

@@ -80,6 +80,19 @@ CONTRACT = (
         "extract_resource_arn",
         ("service", *REQUEST, "region", "account_id"),
     ),
+    Name(
+        "core.iam_evaluator",
+        "enforce",
+        (
+            "access_key_id",
+            "iam_action",
+            "service",
+            "region",
+            "resource_arn",
+            "service_context",
+        ),
+    ),
+    Name("services.sts", "_sessions"),
     # State
     Name("app", "save_all", ("services",)),
     Name("app", "load_state", ("service",)),
@@ -172,6 +185,7 @@ CONTRACT = (
         "_emit_lambda_logs",
         ("func", "request_id", "log_text", "error", "duration_ms", "log_source"),
     ),
+    Name("services.s3", "_bucket_tags"),
     # Plain functions
     Name("core.lambda_runtime", "_detect_runtime_binary", ("runtime",)),
     Name("core.lambda_runtime", "subprocess"),

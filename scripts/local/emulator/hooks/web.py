@@ -37,7 +37,12 @@ def wanted_fingerprint(function_arn: str) -> str | None:
 
 
 def write_log(
-    function: WebFunction, request_id: str, lines: Sequence[str], failed: bool, duration_ms: int
+    function: WebFunction,
+    request_id: str,
+    lines: Sequence[str],
+    *,
+    failed: bool,
+    duration_ms: int,
 ) -> None:
     """Write what the process printed to the function's log group, between START and REPORT."""
     lambda_svc._run_with_function_config_scope(
