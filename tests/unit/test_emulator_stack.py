@@ -346,12 +346,14 @@ def test_a_deleted_functions_process_ends(deployed: Deployed) -> None:
     eventually(lambda: not running(pid))
 
 
-@pytest.fixture
-def own_emulator(tmp_path: Path, python: Path) -> Iterator[Emulator]:
-    emulator = Emulator(tmp_path, python)
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory, python: Path) -> Iterator[Deployed]:
+    """A stack of its own, for tests that stop its emulator."""
+    emulator = Emulator(tmp_path_factory.mktemp("restarted"), python)
     emulator.start()
     try:
-        yield emulator
+        upload_code(emulator)
+        yield Deployed(emulator, emulator.deploy("tests", application()))
     finally:
         emulator.kill()
 
@@ -365,35 +367,39 @@ def newest_snapshot(emulator: Emulator, service: str) -> bytes:
         return b""
 
 
-def test_state_survives_a_stop_and_a_kill(own_emulator: Emulator) -> None:
-    upload_code(own_emulator)
-    deployed = Deployed(own_emulator, own_emulator.deploy("tests", application()))
+def test_state_survives_a_stop(restarted: Deployed) -> None:
+    emulator = restarted.emulator
     model = {"ModelName": "kept", "PrimaryContainer": {"Image": "image:1"}}
-    own_emulator.client("sagemaker").create_model(**model)
-    pid = deployed.call("echo").json()["pid"]
-    own_emulator.stop()
+    emulator.client("sagemaker").create_model(**model)
+    pid = restarted.call("echo").json()["pid"]
+    emulator.stop()
     assert not running(pid)
+    emulator.start()
+    assert emulator.client("sagemaker").describe_model(ModelName="kept")["ModelName"] == "kept"
+    assert restarted.call("echo").json()["version"] == "one"
 
-    own_emulator.start()
-    assert own_emulator.client("sagemaker").describe_model(ModelName="kept")
-    pid = deployed.call("echo").json()["pid"]
-    bucket = own_emulator.client("s3")
-    bucket.create_bucket(Bucket="made-before-the-kill")
-    eventually(lambda: b"made-before-the-kill" in newest_snapshot(own_emulator, "s3"))
-    own_emulator.kill()
+
+def test_state_survives_a_kill_up_to_the_last_snapshot(restarted: Deployed) -> None:
+    emulator = restarted.emulator
+    pid = restarted.call("echo").json()["pid"]
+    emulator.client("s3").create_bucket(Bucket="made-before-the-kill")
+    eventually(lambda: b"made-before-the-kill" in newest_snapshot(emulator, "s3"))
+    emulator.kill()
     eventually(lambda: not running(pid))  # web processes die with the emulator
+    emulator.start()
+    assert emulator.client("s3").head_bucket(Bucket="made-before-the-kill")
+    assert restarted.call("echo").json()["version"] == "one"
 
-    own_emulator.start()
-    assert deployed.call("echo").json()["version"] == "one"
-    assert own_emulator.client("s3").head_bucket(Bucket="made-before-the-kill")
-    own_emulator.stop()
 
-    own_emulator.flags += ("--enforce-iam",)
-    own_emulator.start()
-    environment = deployed.call("echo").json()["environment"]
+def test_with_iam_enforced_a_function_has_the_rights_of_its_role(restarted: Deployed) -> None:
+    emulator = restarted.emulator
+    emulator.stop()
+    emulator.flags += ("--enforce-iam",)
+    emulator.start()
+    environment = restarted.call("echo").json()["environment"]
     storage = boto3.client(
         "s3",
-        endpoint_url=own_emulator.url,
+        endpoint_url=emulator.url,
         region_name="us-east-1",
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
@@ -401,7 +407,7 @@ def test_state_survives_a_stop_and_a_kill(own_emulator: Emulator) -> None:
     )
     with pytest.raises(ClientError, match="AccessDenied"):  # the function's role grants nothing
         storage.list_buckets()
-    usage = (own_emulator.folder / "state" / "iam-usage.jsonl").read_text().splitlines()
+    usage = (emulator.folder / "state" / "iam-usage.jsonl").read_text().splitlines()
     (use,) = map(json.loads, usage)
     assert (use["action"], use["allowed"]) == ("s3:ListAllMyBuckets", False)
     assert use["principal"].endswith("/web")
