@@ -4,6 +4,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -16,9 +17,10 @@ from lambdas.core.chat_rules import (
     generation_request,
     max_tokens,
 )
-from lambdas.core.errors import ConflictError, InvalidRequestError, KitError
+from lambdas.core.errors import ConflictError, InvalidRequestError
 from lambdas.core.generation import Message, ModelClient, Piece
 from lambdas.core.identity import Owner
+from lambdas.core.pace import DEFAULT_PACE, Pace
 from lambdas.core.prompt import build_prompt
 from lambdas.core.turn_replay import replay
 from lambdas.core.turn_run import TurnRun
@@ -47,12 +49,14 @@ class ChatService:
         limits: Limits,
         *,
         completion_ttl_days: int,
+        pace: Pace = DEFAULT_PACE,
     ) -> None:
         self._models = models
         self._client = client
         self._store = store
         self._limits = limits
         self._ttl_s = completion_ttl_days * DAY_S
+        self._pace = pace
 
     def reply(self, owner: Owner, request: ChatRequest) -> Reply:
         """Start a turn, or return to the one that an earlier call with its client id started.
@@ -73,16 +77,26 @@ class ChatService:
         turn = self._new_turn(owner, request, messages)
         earlier = self._earlier(owner, request, turn)
         if earlier and earlier.status_at(time.time()) not in {"interrupted", "failed"}:
-            return Reply(earlier, replay(self._store, owner, earlier))
-        turn, history = self._retaken(owner, earlier) if earlier else self._appended(owner, turn)
+            return Reply(earlier, replay(self._store, owner, earlier, self._pace))
+        if earlier:
+            turn, history = self._retaken(owner, earlier, request.model)
+        else:
+            turn, history = self._appended(owner, turn)
         keep = request.store is not False
         self._store.start(owner, turn, self._limits, keep=keep)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._store.abandon, owner, turn, keep=keep)
             pieces, history_tokens = self._open(entry, request, turn, history)
-        except KitError:
-            self._store.abandon(owner, turn, keep=keep)
-            raise
-        run = TurnRun(self._store, owner, turn, pieces, keep=keep, history_tokens=history_tokens)
+            undo.pop_all()
+        run = TurnRun(
+            self._store,
+            owner,
+            turn,
+            pieces,
+            keep=keep,
+            history_tokens=history_tokens,
+            pace=self._pace,
+        )
         return Reply(turn, run.pieces(), run)
 
     def _new_turn(self, owner: Owner, request: ChatRequest, messages: Sequence[Message]) -> Turn:
@@ -125,13 +139,13 @@ class ChatService:
         system = turn.system or newest.system
         return replace(turn, position=newest.position + 1, system=system), chain([newest], history)
 
-    def _retaken(self, owner: Owner, turn: Turn) -> tuple[Turn, Iterable[Turn]]:
+    def _retaken(self, owner: Owner, turn: Turn, model: str) -> tuple[Turn, Iterable[Turn]]:
         """Take over a turn whose function died or failed: same id and place, a new attempt."""
         again = Turn(
             id=turn.id,
             session_id=turn.session_id,
             position=turn.position,
-            model=turn.model,
+            model=model,
             messages=turn.messages,
             system=turn.system,
             created_at=turn.created_at,

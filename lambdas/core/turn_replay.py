@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from lambdas.core.errors import ModelFailedError, NotFoundError
 from lambdas.core.generation import Finished, Piece, TextDelta, ToolCallDelta
 from lambdas.core.identity import Owner
+from lambdas.core.pace import DEFAULT_PACE, Pace
 from lambdas.core.turns import Turn, TurnStore
 
-LOOK_EVERY_S = 0.5
 
-
-def replay(store: TurnStore, owner: Owner, turn: Turn) -> Iterator[Piece]:
+def replay(
+    store: TurnStore, owner: Owner, turn: Turn, pace: Pace = DEFAULT_PACE
+) -> Iterator[Piece]:
     """Give what the turn has, then what it gets, until it ends.
 
     Raises:
@@ -26,7 +27,7 @@ def replay(store: TurnStore, owner: Owner, turn: Turn) -> Iterator[Piece]:
             shown = len(turn.text)
         if status != "running":
             break
-        time.sleep(LOOK_EVERY_S)  # the interval of a poll: DynamoDB has nothing to wait on
+        time.sleep(pace.replay_every_s)  # the interval of a poll: DynamoDB has nothing to wait on
         turn = _still_there(store.find(owner, turn.id))
     if status in {"failed", "interrupted"}:
         raise ModelFailedError(f"the turn {status}; send it again to have it made anew")

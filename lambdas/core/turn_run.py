@@ -16,11 +16,8 @@ from lambdas.core.draft import Draft
 from lambdas.core.errors import KitError, UnavailableError
 from lambdas.core.generation import Finished, Piece, TextDelta, ToolCallDelta
 from lambdas.core.identity import Owner
+from lambdas.core.pace import DEFAULT_PACE, Pace
 from lambdas.core.turns import LEASE_S, Turn, TurnStatus, TurnStore
-
-LOOK_EVERY_S = 1.0
-SAVE_EVERY_S = 2.0
-RENEW_EVERY_S = 10.0
 
 
 class TurnRun:
@@ -35,6 +32,7 @@ class TurnRun:
         *,
         keep: bool,
         history_tokens: int,
+        pace: Pace = DEFAULT_PACE,
     ) -> None:
         self._store = store
         self._owner = owner
@@ -42,6 +40,7 @@ class TurnRun:
         self._model_pieces = model_pieces
         self._keep = keep
         self._history_tokens = history_tokens
+        self._pace = pace
         self._draft = Draft()
         self._over = threading.Event()
         self._events: SimpleQueue[Piece | Future[bool]] = SimpleQueue()
@@ -127,16 +126,19 @@ class TurnRun:
         A store that is out for a moment is asked again at the next look.
         """
         saved_text, saved_at = "", time.monotonic()
-        while self._keep and not self._over.wait(LOOK_EVERY_S):
+        while self._keep and not self._over.wait(self._pace.look_every_s):
             age_s = time.monotonic() - saved_at
             try:
                 if self._store.stop_requested(self._owner, self._turn.id):
                     return True
                 now = self._snapshot()
-                if age_s >= RENEW_EVERY_S or (age_s >= SAVE_EVERY_S and now.text != saved_text):
+                if self._is_due(age_s, has_more=now.text != saved_text):
                     self._store.save(self._owner, now)
                     saved_text, saved_at = now.text, time.monotonic()
             except UnavailableError:
                 continue
         self._over.wait()
         return True
+
+    def _is_due(self, age_s: float, *, has_more: bool) -> bool:
+        return age_s >= (self._pace.save_every_s if has_more else self._pace.renew_every_s)
