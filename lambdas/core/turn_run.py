@@ -114,10 +114,13 @@ class TurnRun:
         )
 
     def _read_model(self) -> bool:
-        for piece in self._model_pieces:
-            self._events.put(piece)
-            if self._over.is_set():
-                break
+        try:
+            for piece in self._model_pieces:
+                self._events.put(piece)
+                if self._over.is_set():
+                    break
+        finally:
+            _close(self._model_pieces)
         return True
 
     def _follow(self) -> bool:
@@ -142,3 +145,10 @@ class TurnRun:
 
     def _is_due(self, age_s: float, *, has_more: bool) -> bool:
         return age_s >= (self._pace.save_every_s if has_more else self._pace.renew_every_s)
+
+
+def _close(pieces: Iterator[Piece]) -> None:
+    """End the connection to the model, where the iterator still holds one."""
+    close = getattr(pieces, "close", None)
+    if close:
+        close()
