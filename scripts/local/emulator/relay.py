@@ -8,39 +8,22 @@ What Lambda Web Adapter, Lambda and API Gateway do between them in AWS:
 """
 
 import asyncio
-import json
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from typing import Protocol
 
 import h11
 
 from scripts.local.emulator.channel import Channel
-from scripts.local.emulator.http_exchange import Exchange, Header
+from scripts.local.emulator.gateway_request import GatewayRequest, reply_headers, request_headers
+from scripts.local.emulator.http_exchange import Exchange
 from scripts.local.emulator.registry import Process, Registry
 from scripts.local.emulator.web_function import WebFunction
 from scripts.local.emulator.web_process import StartFailedError
 
-REQUEST_LIMIT_BYTES = 6 * 1024 * 1024
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "content-length",
-        "expect",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-# Only the adapter may say who calls; a client's own copies are dropped.
-ADAPTER_HEADERS = frozenset({"x-amzn-request-context", "x-amzn-lambda-context"})
-REMAPPED = frozenset({"date", "server"})
+log = logging.getLogger(__name__)
 
 
 class FunctionFailedError(Exception):
@@ -49,27 +32,6 @@ class FunctionFailedError(Exception):
 
 class IntegrationTimeoutError(Exception):
     """The integration's time-out passed before the function's reply began; 504."""
-
-
-@dataclass(frozen=True)
-class GatewayRequest:
-    """A request as API Gateway passes it on, after its own checks."""
-
-    method: str
-    path: str
-    query: Mapping[str, Sequence[str]]
-    headers: Mapping[str, str | Sequence[str]]
-    body: bytes
-    context: Mapping[str, Any]
-
-    @property
-    def request_id(self) -> str:
-        return str(self.context["requestId"])
-
-    @property
-    def target(self) -> str:
-        path = quote(self.path, safe="/:@!$&'()*+,;=-._~")
-        return f"{path}?{urlencode(self.query, doseq=True)}" if self.query else path
 
 
 @dataclass(frozen=True)
@@ -115,12 +77,17 @@ class Relay:
         call = _Call(function, request, self._registry, self._write_log)
         reading = asyncio.create_task(call.run())
         self._readers.add(reading)
-        reading.add_done_callback(self._readers.discard)
+        reading.add_done_callback(self._forget)
         head = asyncio.shield(call.head)
         try:
             return await asyncio.wait_for(head, integration_timeout_s)
         except TimeoutError:
             raise IntegrationTimeoutError from None
+
+    def _forget(self, reading: "asyncio.Task[None]") -> None:
+        self._readers.discard(reading)
+        if not reading.cancelled() and (error := reading.exception()):
+            log.error("a call of a web function failed", exc_info=error)
 
     async def stop(self) -> None:
         for reading in list(self._readers):
@@ -235,60 +202,3 @@ def _retrieve(head: "asyncio.Future[Answer]") -> None:
     """Take note of a failure that nobody waits for any more."""
     if not head.cancelled():
         head.exception()
-
-
-def request_headers(function: WebFunction, request: GatewayRequest) -> list[Header]:
-    """What the web process is sent: the client's headers, and the adapter's own two."""
-    dropped = HOP_BY_HOP | ADAPTER_HEADERS
-    headers = [
-        (name.encode("latin-1"), _header_bytes(value))
-        for name, values in request.headers.items()
-        if name.lower() not in dropped
-        for value in ([values] if isinstance(values, str) else values)
-    ]
-    lambda_context = {
-        "request_id": request.request_id,
-        "deadline": int((time.time() + function.timeout_s) * 1000),
-        "invoked_function_arn": function.arn,
-        "xray_trace_id": None,
-        "client_context": None,
-        "identity": None,
-        "env_config": {
-            "function_name": function.name,
-            "memory": function.memory_mb,
-            "version": function.version,
-            "log_stream": "",
-            "log_group": f"/aws/lambda/{function.name}",
-        },
-    }
-    headers.append((b"x-amzn-request-context", _json_bytes(request.context)))
-    headers.append((b"x-amzn-lambda-context", _json_bytes(lambda_context)))
-    return headers
-
-
-def reply_headers(headers: Sequence[Header], request_id: str) -> dict[str, str | list[str]]:
-    """What the caller gets: hop-by-hop headers out, `date` and `server` renamed as in AWS."""
-    replied: dict[str, str | list[str]] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        if name in HOP_BY_HOP - {"content-length"}:
-            continue
-        name = f"x-amzn-remapped-{name}" if name in REMAPPED else name
-        earlier = replied.get(name)
-        if earlier is None:
-            replied[name] = value
-        else:
-            replied[name] = [*([earlier] if isinstance(earlier, str) else earlier), value]
-    replied["x-amzn-requestid"] = request_id
-    return replied
-
-
-def _header_bytes(value: str) -> bytes:
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode()
-
-
-def _json_bytes(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

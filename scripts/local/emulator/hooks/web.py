@@ -11,12 +11,11 @@ from ministack.core.arn import parse_arn
 from ministack.services import apigateway_v1, lambda_svc
 
 from scripts.local.emulator.channel import Channel
+from scripts.local.emulator.gateway_request import REQUEST_LIMIT_BYTES, GatewayRequest
 from scripts.local.emulator.hooks.gateway import bad_gateway, current_call
 from scripts.local.emulator.relay import (
-    REQUEST_LIMIT_BYTES,
     Answer,
     FunctionFailedError,
-    GatewayRequest,
     IntegrationTimeoutError,
     Relay,
 )
