@@ -37,20 +37,21 @@ class ModelStack(KitStack):
             add_scale_to_zero(self, component, name=self._name, most_copies=config.most_copies)
 
     def _model(self) -> sagemaker.CfnModel:
-        container = self._entry.container
-        properties = {
-            "image": container.image.uri(region=cdk.Aws.REGION, suffix=cdk.Aws.URL_SUFFIX),
-            "environment": container_env(self._entry),
-            "model_data_source": data_source(self._entry.weights, self._entry.licence),
-        }
+        entry = self._entry
+        container = sagemaker.CfnModel.ContainerDefinitionProperty(
+            image=entry.container.image.uri(region=cdk.Aws.REGION, suffix=cdk.Aws.URL_SUFFIX),
+            environment=container_env(entry),
+            model_data_source=data_source(entry.weights, entry.licence),
+        )
+        # Weights from the hub are fetched by the container itself.
+        isolated = not isinstance(entry.weights, HubWeights)
         model = sagemaker.CfnModel(
             self,
             "Model",
-            model_name=self._replaceable_name(container.image.tag, properties["environment"]),
+            model_name=self._name_by_content(container, isolated),
             execution_role_arn=self._role.role_arn,
-            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(**properties),
-            # Weights from the hub are fetched by the container itself.
-            enable_network_isolation=not isinstance(self._entry.weights, HubWeights),
+            primary_container=container,
+            enable_network_isolation=isolated,
         )
         model.node.add_dependency(self._role)
         return model
@@ -61,29 +62,28 @@ class ModelStack(KitStack):
         property_of = sagemaker.CfnEndpointConfig
         ami = _CUDA_13_AMI if isinstance(self._entry.container, VllmContainer) else None
         least = 0 if self.config.scale_to_zero else 1
+        variant = property_of.ProductionVariantProperty(
+            variant_name=_VARIANT,
+            instance_type=machine.type,
+            initial_instance_count=1,
+            inference_ami_version=ami,
+            managed_instance_scaling=property_of.ManagedInstanceScalingProperty(
+                status="ENABLED",
+                min_instance_count=least,
+                max_instance_count=self.config.most_copies,
+            ),
+            routing_config=property_of.RoutingConfigProperty(
+                routing_strategy="LEAST_OUTSTANDING_REQUESTS"
+            ),
+            model_data_download_timeout_in_seconds=_START_LIMIT_S,
+            container_startup_health_check_timeout_in_seconds=_START_LIMIT_S,
+        )
         endpoint_config = property_of(
             self,
             "EndpointConfig",
-            endpoint_config_name=self._replaceable_name(machine.type, ami, least),
+            endpoint_config_name=self._name_by_content(variant),
             execution_role_arn=self._role.role_arn,
-            production_variants=[
-                property_of.ProductionVariantProperty(
-                    variant_name=_VARIANT,
-                    instance_type=machine.type,
-                    initial_instance_count=1,
-                    inference_ami_version=ami,
-                    managed_instance_scaling=property_of.ManagedInstanceScalingProperty(
-                        status="ENABLED",
-                        min_instance_count=least,
-                        max_instance_count=self.config.most_copies,
-                    ),
-                    routing_config=property_of.RoutingConfigProperty(
-                        routing_strategy="LEAST_OUTSTANDING_REQUESTS"
-                    ),
-                    model_data_download_timeout_in_seconds=_START_LIMIT_S,
-                    container_startup_health_check_timeout_in_seconds=_START_LIMIT_S,
-                )
-            ],
+            production_variants=[variant],
         )
         endpoint_config.node.add_dependency(self._role)
         return endpoint_config
@@ -131,13 +131,13 @@ class ModelStack(KitStack):
             for kind in ("Endpoints", "InferenceComponents")
         ]
 
-    def _replaceable_name(self, *facts: object) -> str:
-        """Name an immutable resource by what it holds, so that a changed one has another name.
+    def _name_by_content(self, *properties: object) -> str:
+        """Name an immutable resource by its properties, so that a changed one has another name.
 
         CloudFormation makes the new one before it deletes the old one.
         """
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
-        return f"{self._name}-{digest.hexdigest()[:8]}"
+        rendered = json.dumps(self.resolve(list(properties)), sort_keys=True)
+        return f"{self._name}-{hashlib.sha256(rendered.encode()).hexdigest()[:8]}"
 
 
 def _one_copy(

@@ -60,7 +60,8 @@ class Assembly:
         manifest = json.loads(
             (self.folder / f"{self.config.prefix}-{part}.assets.json").read_text()
         )
-        return self.folder / manifest["files"][s3_key.partition(".")[0]]["source"]["path"]
+        staged: str = manifest["files"][s3_key.partition(".")[0]]["source"]["path"]
+        return self.folder / staged
 
 
 def context(**overrides: str) -> Json:

@@ -148,6 +148,18 @@ def test_a_model_sleeps_by_load_and_wakes_at_the_first_call_that_fails(
     assert alarm["AlarmActions"] == [{"Fn::GetAtt": [kinds["StepScaling"], "Arn"]}]
 
 
+def test_a_changed_choice_makes_a_new_configuration_beside_the_old_one(
+    tmp_path: Path, layers: Path, prod: Assembly
+) -> None:
+    """With one name for both, CloudFormation would refuse to replace it."""
+    entry = CATALOGUE["flan-t5-base"]
+    changed = synthesise(tmp_path, layers, stage="prod", models=entry.id, most_copies="2")
+    names = {_one(a, "EndpointConfig", entry)["EndpointConfigName"] for a in (prod, changed)}
+    assert len(names) == 2
+    unchanged = {_one(a, "Model", entry)["ModelName"] for a in (prod, changed)}
+    assert len(unchanged) == 1
+
+
 def test_a_stage_that_does_not_scale_keeps_its_machine(tmp_path: Path, layers: Path) -> None:
     made = synthesise(tmp_path, layers, stage="dev", models="flan-t5-base", scale_to_zero="false")
     (config,) = made.properties("SageMaker::EndpointConfig")
