@@ -22,16 +22,21 @@ class Assembly:
 
 def ensure(layout: Layout, progress: Progress) -> Assembly:
     """Return the assembly in `layout.assembly`, synthesised anew if it is missing or old."""
-    wanted = fingerprint.infrastructure(layout.root, machine(), STAGE)
+    infrastructure = wanted(layout)
     found = read(layout)
-    if found is not None and found.infrastructure == wanted:
+    if found is not None and found.infrastructure == infrastructure:
         return found
     progress.step("synthesising the stacks (only when the infrastructure has changed)")
     _note(layout).unlink(missing_ok=True)
-    made = Assembly(wanted, fingerprint.code(layout.root))
+    made = Assembly(infrastructure, fingerprint.code(layout.root))
     synthesise(layout, progress)
     _note(layout).write_text(json.dumps(asdict(made)))
     return made
+
+
+def wanted(layout: Layout) -> str:
+    """The hash that an assembly of this checkout, on this machine, has."""
+    return fingerprint.infrastructure(layout.root, machine(), STAGE)
 
 
 def read(layout: Layout) -> Assembly | None:
