@@ -5,6 +5,7 @@ sagemaker-huggingface-inference-toolkit's handler service (read 2026-11-21).
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -33,6 +34,8 @@ _REASONS: dict[str, FinishReason] = {
     "length": "length",
 }
 BUSY_RETRY_S = 2
+# TGI has no code for it.
+_TOO_LONG = re.compile(r"`inputs` (tokens|must have less)|`max_new_tokens` must be <=")
 # TGI refuses a top_p of exactly 1, which is its own default.
 _HIGHEST_TOP_P = 0.999
 
@@ -63,7 +66,7 @@ class HfInputsPayload:
             return UnavailableError(message, retry_after_s=BUSY_RETRY_S, code="model_busy")
         # The toolkit answers 400 to all, its own bugs too, so only TGI's 422 is the caller's fault.
         if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            code = "context_length_exceeded" if "tokens" in message else "model_refused"
+            code = "context_length_exceeded" if _TOO_LONG.search(message) else "model_refused"
             return InvalidRequestError(message, code=code, param="messages")
         return ModelFailedError(f"the model failed: {message}")
 
@@ -101,7 +104,8 @@ class HfInputsPayload:
         text = reply.get("generated_text", reply.get("summary_text"))
         if text is None:
             raise ModelFailedError("the model's reply holds no generated text")
-        yield TextDelta(text)
+        if text:
+            yield TextDelta(text)
         yield Finished("stop")
 
 

@@ -41,6 +41,7 @@ _REASONS: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "content_filter": "content_filter",
 }
+_FAILURES = {"error", "abort"}
 _RETRY_S: dict[int, int] = {HTTPStatus.TOO_MANY_REQUESTS: 2, HTTPStatus.SERVICE_UNAVAILABLE: 10}
 
 
@@ -100,10 +101,17 @@ class OpenAIChatPayload:
             for call in delta.get("tool_calls") or ():
                 yield _tool_call(call)
             if choice.get("finish_reason"):
-                yield Finished(_REASONS.get(choice["finish_reason"], "stop"))
+                yield _finished(choice["finish_reason"])
         usage = chunk.get("usage")
         if usage and not chunk.get("choices"):
             yield Usage(usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0)
+
+
+def _finished(reason: str) -> Finished:
+    """Containers have more words for a good end than OpenAI; some for a bad one too."""
+    if reason in _FAILURES:
+        raise ModelFailedError(f"the model ended with {reason!r}")
+    return Finished(_REASONS.get(reason, "stop"))
 
 
 def _message(message: Message) -> dict[str, Any]:
