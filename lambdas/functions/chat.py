@@ -10,11 +10,12 @@ from http import HTTPStatus
 from typing import Any
 
 from lambdas.core.api_objects import KitObject, Timings
-from lambdas.core.chat import Reply
+from lambdas.core.chat import ChatService
 from lambdas.core.chat_request import ChatRequest
 from lambdas.core.completion import Chunks, completion
 from lambdas.core.errors import KitError, NotFoundError
 from lambdas.core.generation import Finished, Piece, TextDelta, ToolCallDelta, Usage
+from lambdas.core.turns import Turn
 from lambdas.functions import http
 from lambdas.functions.logs import write_json_lines
 from lambdas.functions.turn_worker import TurnWorker
@@ -30,46 +31,55 @@ _HEARTBEAT = b": the model is at work\n\n"
 _DONE = b"data: [DONE]\n\n"
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "lifespan":
-        await _lifespan(receive, send)
-    elif scope["path"] == "/ready":
-        await _send_whole(send, http.Response(HTTPStatus.OK, {"status": "ready"}, {}))
-    else:
-        await _answer(scope, receive, send)
+class ChatApp:
+    """The application, over a chat service that is made at first use."""
 
+    def __init__(
+        self, chat: Callable[[], ChatService], *, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
+        self._chat = chat
+        self._heartbeat_s = heartbeat_s
 
-async def _lifespan(receive: Receive, send: Send) -> None:
-    """Build the services before the first request: Lambda does not bill CPU by size here."""
-    await receive()
-    write_json_lines()
-    services().chat  # noqa: B018 made at first use
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await send({"type": "lifespan.shutdown.complete"})
-
-
-async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
-    began = time.monotonic()
-    request_id, started = "-", False
-    try:
-        context = http.parsed_context(dict(scope["headers"]).get(b"x-amzn-request-context"))
-        request_id = http.request_id_of(context)
-        owner = http.owner_of(context)
-        request = await _request(scope, receive)
-        worker = TurnWorker(services().chat, owner, request)
-        reply = await worker.reply()
-        call = _Call(request, reply, worker, request_id, began)
-        if request.stream:
-            await send(_head(HTTPStatus.OK, "text/event-stream", http.reply_headers(request_id)))
-            started = True
-            await call.stream(send)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["path"] == "/ready":
+            await _send_whole(send, http.Response(HTTPStatus.OK, {"status": "ready"}, {}))
         else:
-            await _send_whole(send, await call.whole())
-    except KitError as error:
-        await _send_failure(send, http.failure(error, request_id), started=started)
-    except Exception as error:
-        await _send_failure(send, http.unexpected(error, request_id), started=started)
+            await self._answer(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Build the services before the first request: Lambda does not bill CPU by size here."""
+        await receive()
+        write_json_lines()
+        self._chat()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        request_id, started = "-", False
+        try:
+            context = http.parsed_context(dict(scope["headers"]).get(b"x-amzn-request-context"))
+            request_id = http.request_id_of(context)
+            owner = http.owner_of(context)
+            request = await _request(scope, receive)
+            worker = TurnWorker(self._chat(), owner, request)
+            reply = await worker.reply()
+            pieces = worker.pieces(silence_s=self._heartbeat_s)
+            call = _Call(request, reply.turn, pieces, request_id, began)
+            if request.stream:
+                headers = http.reply_headers(request_id)
+                await send(_head(HTTPStatus.OK, "text/event-stream", headers))
+                started = True
+                await call.stream(send)
+            else:
+                await _send_whole(send, await call.whole())
+        except KitError as error:
+            await _send_failure(send, http.failure(error, request_id), started=started)
+        except Exception as error:
+            await _send_failure(send, http.unexpected(error, request_id), started=started)
 
 
 class _Call:
@@ -78,14 +88,14 @@ class _Call:
     def __init__(
         self,
         request: ChatRequest,
-        reply: Reply,
-        worker: TurnWorker,
+        turn: Turn,
+        pieces: AsyncIterator[Piece | None],
         request_id: str,
         began: float,
     ) -> None:
         self._request = request
-        self._turn = reply.turn
-        self._worker = worker
+        self._turn = turn
+        self._made = pieces
         self._request_id = request_id
         self._began = began
         self._accepted_ms = self._age_ms()
@@ -123,7 +133,7 @@ class _Call:
         return [_event(chunks.last(finished, self._kit()))]
 
     async def _pieces(self) -> AsyncIterator[Piece | None]:
-        async for piece in self._worker.pieces(silence_s=HEARTBEAT_S):
+        async for piece in self._made:
             if piece and self._first_ms is None:
                 self._first_ms = self._age_ms()
             if isinstance(piece, Usage):
@@ -194,3 +204,6 @@ def _head(status: int, content_type: str, headers: Mapping[str, str]) -> dict[st
     named = {"content-type": content_type, "cache-control": "no-store", **headers}
     raw = [(name.encode(), value.encode()) for name, value in named.items()]
     return {"type": "http.response.start", "status": int(status), "headers": raw}
+
+
+app = ChatApp(lambda: services().chat)
