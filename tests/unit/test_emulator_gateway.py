@@ -9,6 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
+from tests.emulated import call
 from tests.emulated_app import SIX_MIB, Deployed
 
 
@@ -169,3 +170,10 @@ def test_the_access_log_has_a_line_for_each_call(deployed: Deployed) -> None:
     assert (good["status"], good["length"]) == ("200", str(len(streamed.body)))
     assert good["sub"] == jwt.decode(token, options={"verify_signature": False})["sub"]
     assert (bad["status"], bad["sub"], bad["error"]) == ("401", "-", "UNAUTHORIZED")
+
+
+def test_without_iam_everything_may_be_done(deployed: Deployed) -> None:
+    question = "access_key=x&action=sagemaker:InvokeEndpoint&resource=arn:aws:sagemaker:us:1:e/x"
+    answer = call(deployed.emulator, f"/_kit/authorize?{question}")
+    assert answer.json() == {"allowed": True}
+    assert call(deployed.emulator, "/_kit/authorize?access_key=x").status == 400

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.emulated import Emulator
+from tests.emulated import Emulator, call
 from tests.emulated_app import Deployed, eventually, running
 from tests.emulated_stack import application, upload_code
 
@@ -76,7 +77,15 @@ def test_with_iam_enforced_a_function_has_the_rights_of_its_role(restarted: Depl
     )
     with pytest.raises(ClientError, match="AccessDenied"):  # the function's role grants nothing
         storage.list_buckets()
+    endpoint = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/tiny"
+    question = {"action": "sagemaker:InvokeEndpoint", "resource": endpoint}
+    for key, allowed in ((environment["AWS_ACCESS_KEY_ID"], False), ("test", True)):
+        query = urlencode({"access_key": key, **question})
+        assert call(emulator, f"/_kit/authorize?{query}").json() == {"allowed": allowed}
     usage = (emulator.folder / "state" / "iam-usage.jsonl").read_text().splitlines()
-    (use,) = map(json.loads, usage)
-    assert (use["action"], use["allowed"]) == ("s3:ListAllMyBuckets", False)
-    assert use["principal"].endswith("/web")
+    uses = [json.loads(line) for line in usage]
+    assert [(use["action"], use["allowed"]) for use in uses] == [
+        ("s3:ListAllMyBuckets", False),
+        ("sagemaker:InvokeEndpoint", False),
+    ]
+    assert all(use["principal"].endswith("/web") for use in uses)

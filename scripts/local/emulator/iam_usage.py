@@ -19,7 +19,8 @@ class IamUsage:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: set[Use] = set()
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        self._seen = {Use(**json.loads(line)) for line in lines}
 
     def note(self, use: Use) -> None:
         if use not in self._seen:

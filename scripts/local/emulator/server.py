@@ -11,6 +11,7 @@ from hypercorn.config import Config
 from ministack import app as emulator
 
 from scripts.local.emulator.archives import UnpackedArchives
+from scripts.local.emulator.authorization import Authorization
 from scripts.local.emulator.functions import FunctionHost
 from scripts.local.emulator.hooks import (
     buckets,
@@ -56,6 +57,7 @@ def application(options: Options) -> Lifecycle:
     buckets.install()
     if options.enforce_iam:
         iam.install(IamUsage(options.state_dir / "iam-usage.jsonl"))
+    is_allowed = iam.is_allowed if options.enforce_iam else _everything
     gateway.install()
     registry = web_registry(options)
     relay = Relay(registry, web.write_log)
@@ -64,11 +66,15 @@ def application(options: Options) -> Lifecycle:
     keeper.install()
     snapshot = PeriodicSnapshot(keeper, options.snapshot_interval_s)
     return Lifecycle(
-        emulator.app,
+        Authorization(emulator.app, is_allowed),
         note_request=snapshot.note,
         background=[snapshot.run, registry.supervise],
         at_stop=[relay.stop, registry.stop_all],
     )
+
+
+def _everything(_access_key: str, _action: str, _resource: str) -> bool:
+    return True
 
 
 def web_registry(options: Options) -> Registry:

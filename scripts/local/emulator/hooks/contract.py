@@ -72,6 +72,7 @@ CONTRACT = (
     Name("core.router", "detect_service", ("method", "path", "headers", "query_params")),
     Name("core.responses", "get_account_id", ()),
     Name("core.responses", "get_region", ()),
+    Name("core.responses", "set_request_account_id", ("access_key_id",)),
     Name("core.responses", "request_scope", ("account_id", "region")),
     Name("core.responses", "StreamingResponse", ("runner",)),
     Name("core.iam_actions", "SERVICE_TO_IAM_NAMESPACE"),

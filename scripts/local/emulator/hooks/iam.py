@@ -1,8 +1,9 @@
-"""Notes which IAM actions functions use while IAM is enforced."""
+"""Notes which IAM actions functions use, and answers for services in other processes."""
 
 from typing import Any
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_evaluator, responses
+from ministack.core.arn import parse_arn
 from ministack.services import sts
 
 from scripts.local.emulator.iam_usage import IamUsage, Use
@@ -26,3 +27,14 @@ def install(usage: IamUsage) -> None:
         return denial
 
     iam_evaluator.enforce = enforce_and_note
+
+
+def is_allowed(access_key_id: str, action: str, resource_arn: str) -> bool:
+    """Whether the holder of a key may do this: for a service that runs beside the emulator."""
+    spec = parse_arn(resource_arn)
+    responses.set_request_account_id(access_key_id)
+    with responses.request_scope(responses.get_account_id(), spec.region):
+        denial = iam_evaluator.enforce(
+            access_key_id, action, spec.service, spec.region, resource_arn
+        )
+    return denial is None
