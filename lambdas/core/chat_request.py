@@ -1,9 +1,14 @@
-"""The body of `POST /v1/chat/completions`: OpenAI's, with ours in the object `kit`."""
+"""The body of `POST /v1/chat/completions`: OpenAI's, with ours in the object `kit`.
 
+Where OpenAI allows several types, a validator tells them apart and not pydantic's unions: those
+put the type that they tried last into the path of the field at fault.
+"""
+
+import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from lambdas.core.generation import JsonConstraint, Message, Role, ToolCall
 from lambdas.core.strict import Strict
@@ -12,8 +17,19 @@ ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 
 def is_id(text: str) -> bool:
-    """Whether a session can have this id; the keys of the table rely on what it cannot hold."""
+    """Whether sessions and turns can have this id; the table's keys rely on what it cannot hold."""
     return re.fullmatch(ID_PATTERN, text) is not None
+
+
+def _without_nan(value: dict[str, Any]) -> dict[str, Any]:
+    """Python's JSON knows NaN and Infinity; containers that are not Python's do not."""
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], AfterValidator(_without_nan)]
+StopText = Annotated[str, Field(min_length=1)]
+ToolChoice = Literal["none", "auto", "required"] | JsonObject | None
 
 
 class Lenient(BaseModel):
@@ -40,19 +56,27 @@ class RequestToolCall(Lenient):
 
 class RequestMessage(Lenient):
     role: Role
-    content: str | tuple[TextPart, ...] | None = None
+    content: tuple[TextPart, ...] = ()
     name: str | None = None
     tool_calls: tuple[RequestToolCall, ...] | None = None
     tool_call_id: str | None = None
 
+    @field_validator(
+        "content", mode="before", json_schema_input_type=str | tuple[TextPart, ...] | None
+    )
+    @classmethod
+    def _a_text_is_one_part(cls, content: object) -> object:
+        if isinstance(content, str):
+            return ({"type": "text", "text": content},)
+        if content is None or isinstance(content, list | tuple):
+            return content or ()
+        raise ValueError("a text or a list of parts is expected")
+
     def to_message(self) -> Message:
-        parts = self.content if isinstance(self.content, tuple) else ()
         calls = self.tool_calls or ()
         return Message(
             role=self.role,
-            content=self.content
-            if isinstance(self.content, str)
-            else "".join(p.text for p in parts),
+            content="".join(part.text for part in self.content),
             name=self.name,
             tool_calls=tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in calls),
             tool_call_id=self.tool_call_id,
@@ -61,7 +85,7 @@ class RequestMessage(Lenient):
 
 class JsonSchema(Lenient):
     name: str = "reply"
-    json_schema: dict[str, Any] = Field(alias="schema", default_factory=dict)
+    json_schema: JsonObject = Field(alias="schema", default_factory=dict)
 
 
 class ResponseFormat(Lenient):
@@ -74,6 +98,12 @@ class ResponseFormat(Lenient):
         if self.json_schema is None:
             return JsonConstraint(schema=None)
         return JsonConstraint(schema=self.json_schema.json_schema, name=self.json_schema.name)
+
+
+def _some(messages: tuple[RequestMessage, ...]) -> tuple[RequestMessage, ...]:
+    if not messages:
+        raise ValueError("at least one message is expected")
+    return messages
 
 
 class StreamOptions(Lenient):
@@ -89,7 +119,12 @@ class KitOptions(Strict):
 
 class ChatRequest(Lenient):
     model: str
-    messages: Annotated[tuple[RequestMessage, ...], Field(min_length=1)]
+    # Of a list with a faulty item, pydantic's own check of the length says that it is empty.
+    messages: Annotated[
+        tuple[RequestMessage, ...],
+        AfterValidator(_some),
+        Field(json_schema_extra={"minItems": 1}),
+    ]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int | None, Field(ge=0)] = None
@@ -99,17 +134,28 @@ class ChatRequest(Lenient):
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
-    stop: tuple[str, ...] | None = None
+    stop: tuple[StopText, ...] | None = None
     n: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
     response_format: ResponseFormat | None = None
-    tools: tuple[dict[str, Any], ...] | None = None
-    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] | None = None
+    tools: tuple[JsonObject, ...] | None = None
+    tool_choice: ToolChoice = None
     store: bool | None = None
     kit: KitOptions = KitOptions()
 
-    @field_validator("stop", mode="before", json_schema_input_type=str | tuple[str, ...] | None)
+    @field_validator(
+        "stop", mode="before", json_schema_input_type=StopText | tuple[StopText, ...] | None
+    )
     @classmethod
     def _one_stop_is_a_list_of_one(cls, stop: object) -> object:
         return (stop,) if isinstance(stop, str) else stop
+
+    @field_validator("tool_choice", mode="plain", json_schema_input_type=ToolChoice)
+    @classmethod
+    def _a_choice_is_a_word_or_a_function(cls, choice: object) -> object:
+        if isinstance(choice, dict):
+            return _without_nan(choice)
+        if choice in (None, "none", "auto", "required"):
+            return choice
+        raise ValueError("'none', 'auto', 'required' or a function is expected")

@@ -9,6 +9,7 @@ from lambdas.core.generation import GenerationRequest, Message
 
 # A reply that nobody sized: long enough for an answer, short enough for a bill.
 DEFAULT_MAX_TOKENS = 1024
+SHOWN_OF_AN_ID = 80
 SYSTEM_ROLES = frozenset({"system", "developer"})
 
 
@@ -16,7 +17,7 @@ def entry_for(models: Mapping[str, ModelEntry], model_id: str) -> ModelEntry:
     if model_id not in models:
         allowed = ", ".join(models) or "none is up"
         raise NotFoundError(
-            f"no model {model_id!r} is up here; there is: {allowed}",
+            f"no model {model_id[:SHOWN_OF_AN_ID]!r} is up here; there is: {allowed}",
             code="model_not_found",
             param="model",
         )

@@ -38,6 +38,9 @@ CORS_HEADERS = {
     "access-control-expose-headers": "x-request-id, retry-after",
 }
 
+# Of a field that a caller made up: what they sent is not sent back to them at length.
+LONGEST_NAME = 64
+
 log = logging.getLogger("kit")
 M = TypeVar("M", bound=BaseModel)
 
@@ -130,4 +133,4 @@ def _entry(mapping: object, name: str) -> object:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(step) for step in location)
+    return ".".join(str(step)[:LONGEST_NAME] for step in location)

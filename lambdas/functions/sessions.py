@@ -49,7 +49,8 @@ def delete_session(session_id: str) -> Response[str]:
 @app.delete("/v1/chat/completions/<completion_id>")
 def stop_completion(completion_id: str) -> Response[str]:
     """Ask a running turn to stop. It stays in its session, with what was generated."""
-    turn = services().turns.request_stop(app.owner, completion_id)
+    owner, turns = app.owner, services().turns
+    turn = turns.request_stop(owner, completion_id) if is_id(completion_id) else None
     if turn is None:
         raise NotFoundError("no such completion", code="completion_not_found")
     stopped: StopObject = {
@@ -69,7 +70,7 @@ def _position(session_id: str, after: str | None) -> int:
     """The place of the turn `after`; before the first without one."""
     if after is None:
         return -1
-    turn = services().turns.find(app.owner, after)
+    turn = services().turns.find(app.owner, after) if is_id(after) else None
     if turn is None or turn.session_id != session_id:
         raise NotFoundError("there is no turn to list after", param="after")
     return turn.position
