@@ -50,19 +50,22 @@ def deploy(stage: str, yes: bool) -> None:
 @stage_option(_DEPLOYED_STAGE)
 @yes_option
 def destroy(stage: str, yes: bool) -> None:
-    """Delete the stacks of a stage; tables, buckets and users are kept."""
+    """Delete the API and the models of a stage; data and users are kept."""
     from scripts.kit import account
+    from scripts.local.launcher.layout import APP
 
     _refuse_local(stage, "kit local reset")
     who = account.identity()
     say(
-        f"This deletes every stack of stage {stage} in account {who['Account']}. Kept, and still"
-        " billed: what holds data (table, buckets, user pool), where the stage says retain_data."
+        f"This deletes the stacks Api and Model-* of stage {stage} in account {who['Account']}."
+        " Kept, and still billed by what they hold: Data (table, bucket) and Identity (users)."
     )
     if not confirm("Delete the stacks?", yes=yes, command=f"kit destroy --stage {stage}"):
         say("nothing was deleted")
         return
-    run_cdk(_with_tools(stage), ["destroy", "--all", "--force", "-c", f"stage={stage}"])
+    # Data and Identity stay as stacks: their tables and users could not be deployed a second time.
+    stacks = [f"{APP}-{stage}-Api", f"{APP}-{stage}-Model-*"]
+    run_cdk(_with_tools(stage), ["destroy", *stacks, "--force", "-c", f"stage={stage}"])
     say(f"deleted. Next: kit deploy --stage {stage} brings it back")
 
 
