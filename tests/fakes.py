@@ -14,6 +14,7 @@ from lambdas.core.identity import Owner
 from lambdas.core.turns import Limits, Session, Turn
 
 CLAIM_AGE_S = 15 * 60
+_LONGEST_WAIT_S = 60  # of a model for its test: a failed test must not hang the run
 Place = tuple[str, str, int]
 
 
@@ -273,10 +274,10 @@ class ScriptedClient:
             for step in script:
                 if isinstance(step, KitError):
                     raise step
-                if isinstance(step, threading.Event):
-                    step.wait()
-                else:
+                if not isinstance(step, threading.Event):
                     yield step
+                elif not step.wait(_LONGEST_WAIT_S):
+                    raise TimeoutError("the test never set the event that the model waits for")
         finally:
             self.closed.set()
 

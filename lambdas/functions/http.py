@@ -80,7 +80,7 @@ def parsed_context(header: bytes | None) -> object:
     """The request context that Lambda Web Adapter puts into a header; it drops a client's own."""
     try:
         return json.loads(header or b"null")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnauthenticatedError("the request context is not JSON") from error
 
 
