@@ -21,12 +21,18 @@ TICK_S = 0.005
 CHAT_APP = "lambdas.functions.chat:app"
 
 
-def wait_until(is_so: Callable[[], object], what: str, limit_s: float = BACK_WITHIN_S) -> None:
+def wait_until(
+    is_so: Callable[[], object],
+    what: str,
+    limit_s: float = BACK_WITHIN_S,
+    *,
+    tick_s: float = TICK_S,
+) -> None:
     deadline = time.monotonic() + limit_s
     while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {limit_s} s: {what}")
-        time.sleep(TICK_S)
+        time.sleep(tick_s)
 
 
 def answers(url: str) -> bool:
@@ -44,11 +50,26 @@ def noted_pid(folder: Path, name: str) -> int:
 
 def chat_function_pid(emulator_pid: int) -> int | None:
     """The chat function of this cloud: a child of its emulator, if it runs."""
-    for task in Path(f"/proc/{emulator_pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            if CHAT_APP in (command_line(child) or ()):
-                return child
+    for child in children(emulator_pid):
+        if CHAT_APP in (command_line(child) or ()):
+            return child
     return None
+
+
+def kill_chat_function(emulator_pid: int) -> None:
+    """Kill it; when it does not run, as soon as a request has started it."""
+    wait_until(lambda: chat_function_pid(emulator_pid), "the chat function is there")
+    pid = chat_function_pid(emulator_pid)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 class Respawned:
@@ -57,8 +78,9 @@ class Respawned:
     def __init__(self, start: Callable[[], "subprocess.Popen[bytes]"], ready_url: str) -> None:
         self._start = start
         self._ready_url = ready_url
+        self._changing = threading.Lock()
+        self._let_go = False
         self._process = start()
-        self._let_go = threading.Event()
         self._watcher = threading.Thread(target=self._watch)
         self._watcher.start()
 
@@ -67,20 +89,21 @@ class Respawned:
         return self._process.poll() is None and answers(self._ready_url)
 
     def kill(self) -> None:
-        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     def end(self) -> None:
-        self._let_go.set()
-        with suppress(ProcessLookupError):
-            self.kill()
+        with self._changing:
+            self._let_go = True
+            self._process.kill()
         self._watcher.join()
 
     def _watch(self) -> None:
         while True:
             self._process.wait()
-            if self._let_go.is_set():
-                return
-            self._process = self._start()
+            with self._changing:
+                if self._let_go:
+                    return
+                self._process = self._start()
 
 
 def scripted_model() -> tuple[Respawned, str]:
