@@ -60,6 +60,14 @@ class Cloud:
         kept = [name for name in names if not name.startswith(_COUNTERS)]
         return sorted([*kept, *(o["Key"] for o in objects)])
 
+    def empty(self) -> None:
+        """Remove every item and every text."""
+        for item in self.dynamodb.scan(TableName=self.table)["Items"]:
+            place = {name: item[name] for name in ("pk", "sk")}
+            self.dynamodb.delete_item(TableName=self.table, Key=place)
+        for stored in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", ()):
+            self.s3.delete_object(Bucket=self.bucket, Key=stored["Key"])
+
 
 @contextmanager
 def memory_stores() -> Iterator[Stores]:

@@ -1,6 +1,7 @@
 """The resolver that the buffered functions share: routes in, OpenAI-shaped answers out."""
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,7 @@ from lambdas.functions.logs import write_json_lines
 
 MOST_ON_A_PAGE = 100
 DEFAULT_PAGE = 20
+_DIGITS = re.compile("[0-9]{1,3}")
 
 Event = dict[str, Any]
 
@@ -53,7 +55,7 @@ class Rest(APIGatewayRestResolver):
             InvalidRequestError: not a whole number from 1 to 100.
         """
         text = self.current_event.query_string_parameters.get("limit", str(DEFAULT_PAGE))
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_ON_A_PAGE):
+        if not (_DIGITS.fullmatch(text) and 1 <= int(text) <= MOST_ON_A_PAGE):
             raise InvalidRequestError(
                 f"limit is {text[:40]!r}; 1 to {MOST_ON_A_PAGE} is allowed", param="limit"
             )
