@@ -1,5 +1,6 @@
 """The AWS account that the developer is signed in to."""
 
+import os
 from typing import Any
 
 from scripts.kit.errors import CommandError
@@ -16,7 +17,8 @@ def client(service: str) -> Any:
     import boto3
     from botocore.exceptions import BotoCoreError
 
-    session = boto3.session.Session()
+    # boto3 reads AWS_DEFAULT_REGION only; the CDK and the other SDKs read AWS_REGION first.
+    session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
     try:
         credentials = session.get_credentials()
     except BotoCoreError as error:  # a profile that does not exist, an sso session that is over
@@ -24,7 +26,10 @@ def client(service: str) -> Any:
     if credentials is None:
         raise CommandError("no AWS credentials were found", next_step=_SIGN_IN)
     if session.region_name is None:
-        raise CommandError("no AWS region is chosen", next_step="export AWS_REGION=..., again")
+        raise CommandError(
+            "no AWS region is chosen",
+            next_step="export AWS_REGION=eu-west-1 (or yours), then try again",
+        )
     make: Any = session.client
     return make(service)
 

@@ -23,6 +23,7 @@ _DEPLOYED_STAGE = "dev"
 @click.option("-o", "--output", default="cdk.out", show_default=True, help="Folder to write to.")
 def synth(stage: str, output: str) -> None:
     """Synthesise the stacks of a stage. Needs no account and no network."""
+    _require_stage(stage)
     layout = _with_tools(stage)
     run_cdk(layout, ["synth", "-q", "-c", f"stage={stage}", "-o", output])
     click.echo(Path(layout.root, output))
@@ -36,7 +37,7 @@ def deploy(stage: str, yes: bool) -> None:
     """Deploy every stack of a stage to the AWS account you are signed in to."""
     from scripts.kit import account
 
-    _refuse_local(stage, "kit local up")
+    _require_aws_stage(stage, instead="kit local up")
     who = account.identity()
     say(f"deploying stage {stage} to account {who['Account']}")
     _require_bootstrap(who["Account"])
@@ -54,7 +55,7 @@ def destroy(stage: str, yes: bool) -> None:
     from scripts.kit import account
     from scripts.local.launcher.layout import APP
 
-    _refuse_local(stage, "kit local reset")
+    _require_aws_stage(stage, instead="kit local reset")
     who = account.identity()
     say(
         f"This deletes the stacks Api and Model-* of stage {stage} in account {who['Account']}."
@@ -69,11 +70,24 @@ def destroy(stage: str, yes: bool) -> None:
     say(f"deleted. Next: kit deploy --stage {stage} brings it back")
 
 
-def _refuse_local(stage: str, instead: str) -> None:
+def _require_aws_stage(stage: str, *, instead: str) -> None:
     from scripts.kit.errors import CommandError
 
     if stage == LOCAL:
         raise CommandError("the local stage lives in the laptop cloud", next_step=instead)
+    _require_stage(stage)
+
+
+def _require_stage(stage: str) -> None:
+    """Refuse a stage without a file in `cdk/stages/`."""
+    from scripts.kit.errors import CommandError
+    from scripts.local.launcher.layout import ROOT
+
+    known = sorted(path.stem for path in (ROOT / "cdk" / "stages").glob("*.yaml"))
+    if stage not in known:
+        raise CommandError(
+            f"no stage {stage!r}; there are: {', '.join(known)}", next_step="choose one of them"
+        )
 
 
 def _require_bootstrap(account_id: str) -> None:

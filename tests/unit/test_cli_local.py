@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from scripts.kit import paste
+from scripts.kit import deploy, paste
 from scripts.kit.main import cli
 from scripts.local.launcher.cloud import Access
+from scripts.local.launcher.layout import Layout
 
 
 def run(tmp_path: Path, *words: str, **env: str) -> Result:
@@ -85,6 +86,25 @@ def test_the_local_stage_is_not_deployed_to_aws(tmp_path: Path) -> None:
     result = run(tmp_path, "deploy", "--stage", "local")
     assert result.exit_code == 1
     assert "Next: kit local up" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["synth", "deploy", "destroy"])
+def test_a_stage_that_has_no_file_is_refused_with_those_that_have(
+    tmp_path: Path, command: str
+) -> None:
+    result = run(tmp_path, command, "--stage", "nix")
+    assert result.exit_code == 1
+    assert "no stage 'nix'; there are: dev, local, prod" in result.stderr
+
+
+def test_a_failed_cdk_run_is_code_1(tmp_path: Path) -> None:
+    layout = Layout(root=tmp_path, local_dir=tmp_path)
+    layout.cdk.parent.mkdir(parents=True)
+    layout.cdk.write_text("#!/bin/sh\nexit $1\n")
+    layout.cdk.chmod(0o755)
+    deploy.run_cdk(layout, ["0"])
+    with pytest.raises(SystemExit, match="1"):
+        deploy.run_cdk(layout, ["3"])
 
 
 def test_a_port_that_is_no_number_is_one_line(tmp_path: Path) -> None:
