@@ -1,9 +1,6 @@
 """The laptop cloud as a whole: up, down, reset; one of them at a time."""
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from scripts.local.launcher import (
@@ -17,8 +14,8 @@ from scripts.local.launcher import (
     toolchain,
 )
 from scripts.local.launcher.assembly import Assembly
-from scripts.local.launcher.errors import LauncherError
 from scripts.local.launcher.layout import Layout
+from scripts.local.launcher.locking import alone
 from scripts.local.launcher.progress import Progress
 
 
@@ -37,7 +34,7 @@ def up(layout: Layout, progress: Progress, *, enforce_iam: bool = False) -> Acce
     While the emulator enforces policies, the stock CDK command line is refused its own asset
     bucket: so with `enforce_iam` it deploys first, and is started again enforcing.
     """
-    with _alone(layout):
+    with alone(layout.local_dir / "lock"):
         preflight.check_machine(layout.local_dir)
         services.check_ports(layout)
         toolchain.ensure(layout, progress)
@@ -67,28 +64,14 @@ def access(layout: Layout) -> Access:
 
 def down(layout: Layout, progress: Progress) -> bool:
     """Stop the processes and keep the state. True if anything was running."""
-    with _alone(layout):
+    with alone(layout.local_dir / "lock"):
         return services.stop(layout, progress)
 
 
 def reset(layout: Layout, progress: Progress) -> None:
     """Stop the processes and remove all state; the synthesised stacks are kept."""
-    with _alone(layout):
+    with alone(layout.local_dir / "lock"):
         services.stop(layout, progress)
         shutil.rmtree(layout.state, ignore_errors=True)
         for path in (layout.outputs, layout.demo_password):
             path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
-    """Hold the lock of the state folder; the system frees it when its holder dies."""
-    layout.logs.mkdir(parents=True, exist_ok=True)
-    with (layout.local_dir / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LauncherError(
-                "another `kit local` command is at work", next_step="wait for it, then try again"
-            ) from error
-        yield

@@ -16,6 +16,7 @@ from pathlib import Path
 from scripts.local.launcher import fingerprint
 from scripts.local.launcher.errors import LauncherError
 from scripts.local.launcher.layout import STAGE, Layout, machine
+from scripts.local.launcher.locking import in_turn
 from scripts.local.launcher.progress import Progress
 
 _LAST_LINES = 5
@@ -37,15 +38,19 @@ def ensure(layout: Layout, progress: Progress, *, stage: str = STAGE) -> None:
     Raises:
         LauncherError: an installation failed; the first one needs the network.
     """
-    for part in parts(layout, stage):
-        wanted = fingerprint.of((layout.root / name for name in part.sources), machine())
-        stamp = layout.stamps / part.name
-        if part.made.exists() and stamp.exists() and stamp.read_text() == wanted:
-            continue
-        progress.step(f"installing {part.name}")
-        part.build()
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(wanted)
+    with in_turn(layout.stamps / "lock"):  # laptop clouds of one checkout share these
+        for part in parts(layout, stage):
+            ensure_part(part, layout, progress)
+
+
+def ensure_part(part: Part, layout: Layout, progress: Progress) -> None:
+    wanted = fingerprint.of((layout.root / name for name in part.sources), machine())
+    stamp = layout.stamps / part.name
+    if part.made.exists() and stamp.exists() and stamp.read_text() == wanted:
+        return
+    progress.step(f"installing {part.name}")
+    part.build()
+    stamp.write_text(wanted)
 
 
 def parts(layout: Layout, stage: str) -> list[Part]:
