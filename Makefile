@@ -47,14 +47,14 @@ synth: .venv/.kit ## Synthesise the stacks of STAGE (dev)
 bench: setup-dev ## Run the benchmarks
 	$(BIN)/python -m pytest -q -s tests/bench
 
-COMPILE := $(UV) pip compile --universal --generate-hashes --no-annotate --no-header -q
+COMPILE := $(UV) pip compile --universal --generate-hashes --no-annotate --no-header -q $(UPGRADE)
 
-lock: .venv/.kit ## Choose the newest allowed versions anew (locks/*.txt)
-	$(COMPILE) pyproject.toml --group dev -o locks/dev.txt --upgrade
-	$(COMPILE) pyproject.toml --group kit -c locks/dev.txt -o locks/kit.txt --upgrade
-	$(COMPILE) pyproject.toml --group chat -c locks/dev.txt -o locks/layer-chat.txt --upgrade
-	$(COMPILE) pyproject.toml --group function-runtime -c locks/dev.txt -o locks/function-runtime.txt --upgrade
-	echo 'uv==0.13.9' | $(COMPILE) - -o locks/uv.txt --upgrade
+lock: .venv/.kit ## Bring locks/*.txt to pyproject.toml; UPGRADE=--upgrade takes the newest
+	$(COMPILE) pyproject.toml --group dev -o locks/dev.txt
+	$(COMPILE) pyproject.toml --group kit -c locks/dev.txt -o locks/kit.txt
+	$(COMPILE) pyproject.toml --group chat -c locks/dev.txt -o locks/layer-chat.txt
+	$(COMPILE) pyproject.toml --group function-runtime -c locks/dev.txt -o locks/function-runtime.txt
+	echo 'uv==0.13.9' | $(COMPILE) - -o locks/uv.txt
 
 tools: .venv/.kit
 	@$(BIN)/python -m scripts.local.launcher.toolchain
