@@ -1,6 +1,7 @@
 """Models on SageMaker endpoints: the `ModelClient` port on the SageMaker runtime."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions as faults
@@ -11,6 +12,7 @@ from lambdas.core.catalogue import ModelEntry
 from lambdas.core.errors import KitError, ModelFailedError, UnavailableError
 from lambdas.core.generation import GenerationRequest, Piece
 from lambdas.core.payloads import payload_for
+from lambdas.core.payloads.payload import Payload
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -53,7 +55,7 @@ class SageMakerModels:
         try:
             if payload.streams:
                 reply = self._client.invoke_endpoint_with_response_stream(**call)
-                return payload.read(_parts(reply["Body"]))
+                return _pieces(payload, reply["Body"])
             return payload.read([self._client.invoke_endpoint(**call)["Body"].read()])
         except ClientError as error:
             raise self._translated(entry, error) from error
@@ -83,7 +85,13 @@ def _waiting(entry: ModelEntry, code: str, state: str, retry_after_s: int) -> Un
     return UnavailableError(message, retry_after_s=retry_after_s, code=code)
 
 
-def _parts(stream: Iterable[Any]) -> Iterator[bytes]:
+def _pieces(payload: Payload, stream: Iterable[Any]) -> Iterator[Piece]:
+    """Read a stream and close it at once, however its reply ends."""
+    with closing(_parts(stream)) as parts:
+        yield from payload.read(parts)
+
+
+def _parts(stream: Iterable[Any]) -> Generator[bytes, None, None]:
     """The container's bytes, in whatever slices SageMaker cuts them."""
     try:
         for event in stream:

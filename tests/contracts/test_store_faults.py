@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from lambdas.core.errors import UnavailableError
-from tests.aws_faults import Fault, broken, cancelled, refusal, replying, xml_refusal
+from tests.aws_replies import Fault, broken, cancelled, refusal, replying, xml_refusal
 from tests.builders import ANA, WIDE, a_turn, user
 from tests.stores import Cloud, Stores, moto_cloud
 
