@@ -28,10 +28,29 @@ _HEADERS: Json = {
     },
     "RetryAfter": {"description": "Seconds to wait", "schema": {"type": "integer"}},
 }
-_EVENTS: Json = {
-    "description": "One `data:` line an event, each a ChunkObject; comment lines keep the"
-    " connection awake. The last is `[DONE]`, or an ErrorObject if the turn broke off.",
-    "type": "string",
+# The schema of one event: OpenAPI 3.1 leaves it open, 3.2 says so.
+_EVENT: Json = {
+    "description": "Each event is one `data:` line: a chunk, or an error, which ends the stream;"
+    " the last is `[DONE]`. Comment lines keep the connection awake.",
+    "type": "object",
+    "required": ["data"],
+    "properties": {
+        "data": {
+            "anyOf": [
+                {"const": "[DONE]"},
+                {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": {
+                        "anyOf": [
+                            {"$ref": f"{_SCHEMAS}ChunkObject"},
+                            {"$ref": f"{_SCHEMAS}ErrorObject"},
+                        ]
+                    },
+                },
+            ]
+        }
+    },
 }
 
 
@@ -123,7 +142,7 @@ def _reply(operation: "Operation") -> Json:
         "application/json": {"schema": _reference(operation.reply), "example": operation.example}
     }
     if operation.streams:
-        content["text/event-stream"] = {"schema": _EVENTS}
+        content["text/event-stream"] = {"schema": _EVENT}
     return {"description": operation.summary, "headers": _REQUEST_ID, "content": content}
 
 
