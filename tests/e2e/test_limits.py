@@ -26,6 +26,29 @@ def _few_tokens_a_day(cloud: Cloud) -> Iterator[None]:
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
+@pytest.fixture
+def _throttled_stage(cloud: Cloud) -> Iterator[None]:
+    """The gateway lets one request through, and then one a minute or so."""
+    gateway = cloud.client("apigateway")
+    _, _, api_id, stage = cloud.api_url.rsplit("/", 3)
+    found = gateway.get_stage(restApiId=api_id, stageName=stage)["methodSettings"]["*/*"]
+    before = {
+        "rateLimit": found["throttlingRateLimit"],
+        "burstLimit": found["throttlingBurstLimit"],
+    }
+
+    def set_to(values: dict[str, float]) -> None:
+        patches = [
+            {"op": "replace", "path": f"/*/*/throttling/{name}", "value": str(value)}
+            for name, value in values.items()
+        ]
+        gateway.update_stage(restApiId=api_id, stageName=stage, patchOperations=patches)
+
+    set_to({"rateLimit": 0.01, "burstLimit": 1})
+    yield
+    set_to(before)
+
+
 @contextmanager
 def running(user: User) -> Iterator[str]:
     """A turn that runs until the block ends, where it is stopped; its id."""
@@ -93,3 +116,13 @@ def test_a_refused_turn_uses_no_tokens_and_no_place(newcomer: User) -> None:
         assert newcomer.ask("error 500").status_code == 502
         assert newcomer.ask("hello", n=2).status_code == 400
     assert said(newcomer.ask("echo: still")) == "still"
+
+
+@pytest.mark.usefixtures("_throttled_stage")
+def test_a_throttled_caller_is_told_so_in_the_same_shape(ana: User) -> None:
+    replies = [ana.get("/v1/models") for _ in range(3)]
+    assert replies[-1].status_code == 429
+    error = replies[-1].json()["error"]
+    assert (error["code"], error["type"]) == ("rate_limit_exceeded", "rate_limit_error")
+    assert replies[-1].headers["retry-after"] == "1"
+    assert replies[-1].headers["x-request-id"]
