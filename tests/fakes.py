@@ -68,10 +68,10 @@ class MemoryStore:
             held = replace(held, text=turn.text, tool_calls=turn.tool_calls)
             self._put(owner, replace(held, lease_until=turn.lease_until))
 
-    def finish(self, owner: Owner, turn: Turn, *, keep: bool) -> None:
+    def finish(self, owner: Owner, turn: Turn, *, keep: bool, tokens: int) -> None:
         with self._call("finish"):
             self._claims[owner.sub].discard(_claim(turn))
-            self._tokens[owner.sub, _today()] += turn.usage.total_tokens if turn.usage else 0
+            self._tokens[owner.sub, _today()] += tokens
             if keep:
                 self._check_held(owner, turn)
                 held = self._turns[_place(owner, turn)]

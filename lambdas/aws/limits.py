@@ -66,9 +66,8 @@ def release(owner: Owner, turn: Turn) -> dict[str, Any]:
     return _released(owner, [_claim_of(turn).text])
 
 
-def count_tokens(owner: Owner, turn: Turn) -> dict[str, Any]:
+def count_tokens(owner: Owner, tokens: int) -> dict[str, Any]:
     """Transaction step that adds a turn's tokens to the day on which it ended."""
-    tokens = turn.usage.total_tokens if turn.usage else 0
     return {
         "Update": {
             "Key": key(owner, _day_key()),

@@ -57,8 +57,8 @@ class DynamoTurns:
             self._items.drop_texts(made)
             raise _lost() from error
 
-    def finish(self, owner: Owner, turn: Turn, *, keep: bool) -> None:
-        counted = [quota.release(owner, turn), quota.count_tokens(owner, turn)]
+    def finish(self, owner: Owner, turn: Turn, *, keep: bool, tokens: int) -> None:
+        counted = [quota.release(owner, turn), quota.count_tokens(owner, tokens)]
         made = self._items.write_made(owner, turn) if keep else {}
         steps: list[turn_steps.Step] = []
         if keep:

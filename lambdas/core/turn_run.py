@@ -14,9 +14,10 @@ from queue import SimpleQueue
 
 from lambdas.core.draft import Draft
 from lambdas.core.errors import KitError, UnavailableError
-from lambdas.core.generation import Finished, Piece, TextDelta, ToolCallDelta
+from lambdas.core.generation import Finished, Message, Piece, TextDelta, ToolCallDelta
 from lambdas.core.identity import Owner
 from lambdas.core.pace import DEFAULT_PACE, Pace
+from lambdas.core.prompt import estimated_tokens
 from lambdas.core.turns import LEASE_S, Turn, TurnStatus, TurnStore
 
 
@@ -88,7 +89,7 @@ class TurnRun:
             message_tokens=self._message_tokens(),
             error=error.code if error else None,
         )
-        self._store.finish(self._owner, ended, keep=self._keep)
+        self._store.finish(self._owner, ended, keep=self._keep, tokens=self._tokens_of(ended))
         if error:
             raise error
         yield Finished(self._draft.reason or "stop")
@@ -104,6 +105,13 @@ class TurnRun:
         """The new messages' share of the prompt: what the model counted beyond the history."""
         usage = self._draft.usage
         return max(0, usage.prompt_tokens - self._history_tokens) if usage else None
+
+    def _tokens_of(self, turn: Turn) -> int:
+        """What the turn costs its owner: estimated where it ended before the model had counted."""
+        if turn.usage:
+            return turn.usage.total_tokens
+        head = [Message("system", turn.system)] if turn.system else []
+        return self._history_tokens + estimated_tokens([*head, *turn.messages, turn.reply])
 
     def _snapshot(self) -> Turn:
         return replace(

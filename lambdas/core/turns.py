@@ -100,11 +100,12 @@ class TurnStore(Protocol):
         """
         ...
 
-    def finish(self, owner: Owner, turn: Turn, *, keep: bool) -> None:
-        """Write the end of a turn, give its place back and count its tokens: all or nothing.
+    def finish(self, owner: Owner, turn: Turn, *, keep: bool, tokens: int) -> None:
+        """Write the end of a turn, give its place back and count `tokens`: all or nothing.
 
         Raises:
-            ConflictError: deleted, ended or taken over meanwhile; its place is given back.
+            ConflictError: deleted, ended or taken over meanwhile; its place is given back, and
+                its tokens are counted.
         """
         ...
 

@@ -29,7 +29,7 @@ def add(stores: Stores, turn: Turn, text: str = "hi") -> Turn:
     """Start and finish a turn."""
     start(stores, turn)
     ended = replace(turn, status="completed", finish_reason="stop", text=text)
-    stores.turns.finish(ANA, ended, keep=True)
+    stores.turns.finish(ANA, ended, keep=True, tokens=1)
     return ended
 
 
@@ -89,7 +89,7 @@ def test_sessions_come_by_last_use_newest_first(stores: Stores) -> None:
 def test_the_end_of_a_turn_counts_as_use(stores: Stores) -> None:
     slow = start(stores, a_turn("a-0", session_id="a"))
     add(stores, a_turn("b-0", session_id="b"))
-    stores.turns.finish(ANA, replace(slow, status="completed"), keep=True)
+    stores.turns.finish(ANA, replace(slow, status="completed"), keep=True, tokens=1)
     assert listed(stores)[0] == ["a", "b"]
 
 
@@ -184,8 +184,9 @@ def test_a_deleted_session_does_not_come_back_when_its_running_turn_goes_on(
     assert stores.sessions.delete_session(ANA, "s")
     with pytest.raises(ConflictError):
         stores.turns.save(ANA, replace(turn, text=text))
+    ended = replace(turn, status="completed", text=text)
     with pytest.raises(ConflictError):
-        stores.turns.finish(ANA, replace(turn, status="completed", text=text), keep=True)
+        stores.turns.finish(ANA, ended, keep=True, tokens=1)
     assert stores.leftovers() == []
     assert stores.turns.request_stop(ANA, turn.id) is None
     assert stores.leftovers() == []

@@ -69,7 +69,7 @@ def test_every_call_says_that_the_store_is_out(cloud: Cloud, stores: Stores, fau
     calls: dict[str, list[Callable[[], object]]] = {
         "TransactWriteItems": [
             lambda: stores.turns.start(ANA, a_turn("t-1", position=1), WIDE, keep=True),
-            lambda: stores.turns.finish(ANA, turn, keep=True),
+            lambda: stores.turns.finish(ANA, turn, keep=True, tokens=1),
             lambda: stores.turns.abandon(ANA, turn, keep=True),
             lambda: stores.sessions.delete_session(ANA, "s"),
         ],

@@ -37,9 +37,9 @@ def start(store: TurnStore, turn: Turn, limits: Limits = WIDE) -> Turn:
     return turn
 
 
-def finish(store: TurnStore, turn: Turn, **fields: Any) -> Turn:
+def finish(store: TurnStore, turn: Turn, tokens: int = 1, **fields: Any) -> Turn:
     ended = replace(turn, **{"status": "completed", "finish_reason": "stop", **fields})
-    store.finish(ANA, ended, keep=True)
+    store.finish(ANA, ended, keep=True, tokens=tokens)
     return ended
 
 
@@ -108,7 +108,7 @@ def test_a_turn_of_another_owner_does_not_exist(store: TurnStore) -> None:
     with pytest.raises(ConflictError):
         store.save(BEN, turn)
     with pytest.raises(ConflictError):
-        store.finish(BEN, turn, keep=True)
+        store.finish(BEN, turn, keep=True, tokens=1)
     assert found(store) == turn
 
 
@@ -353,7 +353,7 @@ def test_a_turn_that_is_not_kept_is_not_found_but_counts(stores: Stores) -> None
     assert stores.turns.find(ANA, "alone") is None
     with pytest.raises(LimitExceededError):
         stores.turns.start(ANA, a_turn("t-1"), ONE_STREAM, keep=False)
-    stores.turns.finish(ANA, replace(turn, usage=Usage(6, 6)), keep=False)
+    stores.turns.finish(ANA, turn, keep=False, tokens=12)
     assert stores.leftovers() == []
     with pytest.raises(LimitExceededError):
         stores.turns.start(ANA, a_turn("t-2"), TEN_TOKENS, keep=False)
@@ -407,8 +407,8 @@ def test_a_claim_without_a_turn_is_dropped_once_no_function_can_hold_it(store: T
 
 
 def test_the_turn_after_the_last_token_of_the_day_is_refused(store: TurnStore) -> None:
-    finish(store, start(store, a_turn("t-0"), TEN_TOKENS), usage=Usage(4, 5))
-    finish(store, start(store, a_turn("t-1", position=1), TEN_TOKENS), usage=Usage(4, 5))
+    finish(store, start(store, a_turn("t-0"), TEN_TOKENS), tokens=9)
+    finish(store, start(store, a_turn("t-1", position=1), TEN_TOKENS), tokens=9)
     with pytest.raises(LimitExceededError, match="tokens_per_day") as refused:
         start(store, a_turn("t-2", position=2), TEN_TOKENS)
     assert refused.value.code == "insufficient_quota"
@@ -420,7 +420,7 @@ def test_the_tokens_of_a_turn_deleted_meanwhile_count(stores: Stores) -> None:
     turn = start(stores.turns, a_turn("t-0"), ONE_STREAM)
     stores.sessions.delete_session(ANA, "s")
     with pytest.raises(ConflictError):
-        finish(stores.turns, turn, usage=Usage(6, 6))
+        finish(stores.turns, turn, tokens=12)
     with pytest.raises(LimitExceededError, match="tokens_per_day"):
         start(stores.turns, a_turn("t-1"), TEN_TOKENS)
     start(stores.turns, a_turn("t-1"), ONE_STREAM)

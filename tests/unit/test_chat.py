@@ -516,6 +516,20 @@ def test_every_end_of_a_turn_gives_its_stream_back() -> None:
     chat.say(a_chat_request())
 
 
+def test_a_turn_that_is_stopped_before_the_model_counted_costs_tokens_too() -> None:
+    never = threading.Event()
+    chat = Chat([TextDelta("x" * 300), never], limits=Limits(100, concurrent_streams=9))
+    try:
+        reply = chat.reply(a_chat_request())
+        next(reply.pieces)
+        chat.store.request_stop(ANA, reply.turn.id)
+        list(reply.pieces)
+    finally:
+        never.set()
+    with pytest.raises(LimitExceededError, match="tokens_per_day"):
+        chat.reply(a_chat_request())
+
+
 def test_what_the_model_is_asked_is_what_the_caller_asked_for() -> None:
     chat = Chat()
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}

@@ -5,7 +5,6 @@ import time
 import pytest
 
 from lambdas.aws import limits as quota
-from lambdas.core.generation import Usage
 from lambdas.core.turns import Limits
 from tests.builders import ANA, a_turn
 
@@ -36,14 +35,6 @@ def test_what_is_released_is_what_was_claimed() -> None:
     claimed = quota.claims(ANA, turn, LIMITS)[1]["Update"]["ExpressionAttributeValues"][":claim"]
     released = quota.release(ANA, turn)["Update"]["ExpressionAttributeValues"][":claims"]
     assert claimed == released
-
-
-def test_a_turn_that_nobody_counted_adds_no_tokens() -> None:
-    values = quota.count_tokens(ANA, a_turn())["Update"]["ExpressionAttributeValues"]
-    assert values[":tokens"] == {"N": "0"}
-    turn = a_turn(usage=Usage(9, 2))
-    values = quota.count_tokens(ANA, turn)["Update"]["ExpressionAttributeValues"]
-    assert values[":tokens"] == {"N": "11"}
 
 
 def test_the_days_tokens_come_back_within_a_day() -> None:

@@ -89,7 +89,7 @@ def call(
 def add(stores: Stores, turn: Turn, text: str = "hi") -> Turn:
     stores.turns.start(ANA, turn, WIDE, keep=True)
     ended = replace(turn, status="completed", finish_reason="stop", text=text, usage=Usage(9, 1))
-    stores.turns.finish(ANA, ended, keep=True)
+    stores.turns.finish(ANA, ended, keep=True, tokens=1)
     return ended
 
 
@@ -200,7 +200,7 @@ def test_a_session_is_shown_with_its_turns_in_order(stores: Stores) -> None:
     stores.turns.start(ANA, second, WIDE, keep=True)
     call_made = ToolCall("c-2", "weather", "{}")
     done = replace(second, status="completed", finish_reason="tool_calls", tool_calls=(call_made,))
-    stores.turns.finish(ANA, done, keep=True)
+    stores.turns.finish(ANA, done, keep=True, tokens=1)
     shown = call("GET", "/v1/sessions/s").json
     assert (shown["id"], shown["object"], shown["turn_count"]) == ("s", "session", 2)
     first, last = shown["turns"]["data"]

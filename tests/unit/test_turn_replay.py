@@ -30,7 +30,7 @@ def started(store: MemoryStore, turn: Turn) -> Turn:
 
 def finished(store: MemoryStore, turn: Turn, **fields: Any) -> Turn:
     ended = replace(turn, **{"status": "completed", "finish_reason": "stop", **fields})
-    store.finish(ANA, ended, keep=True)
+    store.finish(ANA, ended, keep=True, tokens=1)
     return ended
 
 
