@@ -33,7 +33,7 @@ from scripts.local.sagemaker.invocations import Limits
 from tests.aws_replies import Fault, broken, refusal, replying
 from tests.builders import SMALL, TOOLS, a_generation, an_entry
 from tests.fake_sagemaker import FakeSageMaker
-from tests.fakes import Script, ScriptedClient
+from tests.scripted_client import Script, ScriptedClient
 from tests.scripted_model import ScriptedModel
 from tests.serving import serving
 

@@ -1,6 +1,5 @@
 """What every SessionStore keeps to: the one in memory and the one on DynamoDB and S3."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -8,16 +7,9 @@ import pytest
 from lambdas.core.errors import ConflictError, NotFoundError
 from lambdas.core.turns import Turn
 from tests.builders import ANA, BEN, WIDE, a_cut_turn, a_turn, user
-from tests.stores import Opened, Stores, every_store
+from tests.stores import Stores
 
 LONG = "Zürich 🙂 " * 4_000
-
-
-@pytest.fixture(params=every_store())
-def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
-    opened: Opened = request.param
-    with opened() as stores:
-        yield stores
 
 
 def start(stores: Stores, turn: Turn) -> Turn:

@@ -1,16 +1,12 @@
-"""The rule of a chat turn, on a store in memory and a model that plays scripts."""
+"""The rule of a chat turn: what is kept, what is refused, what it costs."""
 
 import json
 import threading
-import time
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lambdas.core.chat import ChatService, Reply
-from lambdas.core.chat_request import ChatRequest
+from lambdas.core.chat import ChatService
 from lambdas.core.errors import (
     ConflictError,
     InvalidRequestError,
@@ -22,17 +18,14 @@ from lambdas.core.errors import (
 from lambdas.core.generation import (
     Finished,
     Message,
-    Piece,
     TextDelta,
     ToolCall,
     ToolCallDelta,
     Usage,
 )
-from lambdas.core.pace import Pace
-from lambdas.core.turns import Limits, Turn
+from lambdas.core.turns import Limits
 from tests.builders import (
     ANA,
-    BEN,
     SMALL,
     TOOLS,
     WIDE,
@@ -42,76 +35,9 @@ from tests.builders import (
     in_session,
     user,
 )
-from tests.fakes import MemoryStore, Script, ScriptedClient
-
-QUICK = Pace(look_every_s=0.005, save_every_s=0.005, renew_every_s=0.02, replay_every_s=0.005)
-HI: Script = [TextDelta("hi"), Finished("stop"), Usage(9, 1)]
-TOO_LONG = InvalidRequestError("too long", code="context_length_exceeded", param="messages")
-
-
-def hi_with(usage: Usage) -> Script:
-    return [TextDelta("hi"), Finished("stop"), usage]
-
-
-class Chat:
-    """A chat service, the store and the model behind it, and what Ana says to it."""
-
-    def __init__(
-        self,
-        *scripts: Script,
-        limits: Limits = WIDE,
-        context_tokens: int = 8192,
-        store: MemoryStore | None = None,
-    ) -> None:
-        self.store = store or MemoryStore()
-        self.model = ScriptedClient(*(scripts or [HI]))
-        small = an_entry(SMALL, context_tokens=context_tokens)
-        models = {SMALL: small, TOOLS: an_entry(TOOLS)}
-        self.service = ChatService(
-            models, self.model, self.store, limits, completion_ttl_days=30, pace=QUICK
-        )
-
-    def reply(self, request: ChatRequest) -> Reply:
-        return self.service.reply(ANA, request)
-
-    def say(self, request: ChatRequest) -> list[Piece]:
-        return list(self.reply(request).pieces)
-
-    def stored(self, turn: Turn) -> Turn:
-        found = self.store.find(ANA, turn.id)
-        assert found is not None
-        return found
-
-    def session(self) -> list[Turn]:
-        return list(self.store.newest_turns(ANA, "s"))[::-1]
-
-    def prompt(self, call: int = -1) -> Sequence[Message]:
-        return self.model.requests[call].messages
-
-    def texts_of_prompt(self, call: int = -1) -> list[str]:
-        return [message.content for message in self.prompt(call)]
-
-
-def background(pieces: Any) -> tuple[threading.Thread, list[Piece]]:
-    """Exhaust a reply in a thread, as the HTTP edge does."""
-    heard: list[Piece] = []
-    thread = threading.Thread(target=lambda: heard.extend(pieces))
-    thread.start()
-    return thread, heard
-
-
-def ends(thread: threading.Thread) -> None:
-    thread.join(timeout=20)
-    assert not thread.is_alive()
-
-
-def assistant(text: str) -> Message:
-    return Message("assistant", text)
-
-
-def text_part(text: str) -> dict[str, str]:
-    return {"type": "text", "text": text}
-
+from tests.chat_service import HI, Chat, text_part
+from tests.fakes import MemoryStore
+from tests.scripted_client import Script, ScriptedClient
 
 # What is kept
 
@@ -176,92 +102,6 @@ def test_a_session_and_store_false_exclude_each_other() -> None:
 def test_turns_without_a_client_id_have_ids_of_their_own() -> None:
     chat = Chat()
     assert chat.reply(a_chat_request()).turn.id != chat.reply(a_chat_request()).turn.id
-
-
-# The memory of a session
-
-
-def test_a_later_turn_sees_the_earlier_ones_in_order() -> None:
-    chat = Chat()
-    for text in ("one", "two", "three"):
-        chat.say(in_session(text))
-    assert chat.prompt() == (
-        *(user("one"), assistant("hi"), user("two"), assistant("hi")),
-        user("three"),
-    )
-    assert [turn.position for turn in chat.session()] == [0, 1, 2]
-
-
-def test_sessions_do_not_see_each_other() -> None:
-    chat = Chat()
-    chat.say(in_session("one"))
-    chat.say(a_chat_request("two", kit={"session_id": "other"}))
-    assert chat.texts_of_prompt() == ["two"]
-    list(chat.service.reply(BEN, in_session("three")).pieces)
-    assert chat.texts_of_prompt() == ["three"]
-
-
-def test_the_system_message_of_a_session_stays_in_force() -> None:
-    chat = Chat()
-    system = {"role": "system", "content": "Be brief."}
-    chat.say(in_session("", messages=[system, {"role": "user", "content": "one"}]))
-    chat.say(in_session("two"))
-    assert chat.texts_of_prompt() == ["Be brief.", "one", "hi", "two"]
-    assert [turn.system for turn in chat.session()] == ["Be brief."] * 2
-
-
-def test_a_new_system_message_replaces_the_one_before() -> None:
-    chat = Chat()
-    for text, said in (("Be brief.", "one"), ("Be long.", "two")):
-        new = {"role": "developer", "content": text}
-        chat.say(in_session("", messages=[new, {"role": "user", "content": said}]))
-    chat.say(in_session("three"))
-    assert chat.texts_of_prompt() == ["Be long.", "one", "hi", "two", "hi", "three"]
-
-
-def test_history_beyond_the_budget_is_left_out_oldest_first() -> None:
-    scripts = (hi_with(Usage(counted, 50)) for counted in (100, 250, 400, 400))
-    chat = Chat(*scripts, context_tokens=400)
-    for text in ("one", "two", "three", "four"):
-        chat.say(in_session(text, max_tokens=64))
-    assert chat.texts_of_prompt() == ["two", "hi", "three", "hi", "four"]
-
-
-def test_the_models_own_count_decides_what_fits() -> None:
-    chat = Chat(hi_with(Usage(9, 300)), hi_with(Usage(318, 400)), HI, context_tokens=500)
-    chat.say(in_session("one", max_tokens=64))
-    chat.say(in_session("two", max_tokens=64))
-    assert chat.texts_of_prompt() == ["one", "hi", "two"]
-    chat.say(in_session("three", max_tokens=64))
-    assert chat.texts_of_prompt() == ["two", "hi", "three"]
-
-
-def test_a_prompt_that_the_model_finds_too_long_goes_again_with_half_its_history() -> None:
-    chat = Chat(HI, HI, HI, HI, [TOO_LONG], [TOO_LONG], HI)
-    for text in ("one", "two", "three", "four"):
-        chat.say(in_session(text))
-    assert chat.say(in_session("five")) == HI
-    sent = [chat.texts_of_prompt(call) for call in (-3, -2, -1)]
-    assert sent[0] == ["one", "hi", "two", "hi", "three", "hi", "four", "hi", "five"]
-    assert sent[1] == ["three", "hi", "four", "hi", "five"]
-    assert sent[2] == ["four", "hi", "five"]
-
-
-def test_a_prompt_too_long_without_any_history_is_refused() -> None:
-    chat = Chat([TOO_LONG])
-    with pytest.raises(InvalidRequestError) as refused:
-        chat.reply(in_session("hello"))
-    assert refused.value.code == "context_length_exceeded"
-    assert len(chat.model.requests) == 1
-    assert chat.store.is_empty
-
-
-def test_a_turn_that_was_cut_off_is_remembered_without_a_reply() -> None:
-    chat = Chat([TextDelta("half"), ModelFailedError("broke")], HI)
-    with pytest.raises(ModelFailedError):
-        chat.say(in_session("one"))
-    chat.say(in_session("two"))
-    assert chat.texts_of_prompt() == ["one", "half", "two"]
 
 
 # Refusals
@@ -336,128 +176,6 @@ def test_a_limit_that_is_used_up_keeps_the_model_out_of_it() -> None:
     with pytest.raises(LimitExceededError):
         chat.reply(a_chat_request())
     assert len(chat.model.requests) == 1
-
-
-# Retries by client_turn_id
-
-
-def test_a_retry_of_a_turn_that_is_done_returns_it() -> None:
-    chat = Chat()
-    first = chat.reply(in_session("hello", "c-1"))
-    said = list(first.pieces)
-    again = chat.reply(in_session("hello", "c-1"))
-    assert again.turn.id == first.turn.id
-    assert list(again.pieces) == said
-    assert len(chat.model.requests) == 1
-
-
-def test_a_retry_without_a_session_returns_the_turn_too() -> None:
-    chat = Chat()
-    request = a_chat_request(kit={"client_turn_id": "c-1"})
-    assert chat.say(request) == chat.say(request)
-    assert len(chat.model.requests) == 1
-
-
-def test_a_retry_of_a_running_turn_resumes_it() -> None:
-    go_on = threading.Event()
-    chat = Chat([TextDelta("one "), go_on, TextDelta("two"), Finished("stop"), Usage(9, 2)])
-    first, _ = background(chat.reply(in_session("hello", "c-1")).pieces)
-    chat.store.wait_for("save")
-    resumed = iter(chat.reply(in_session("hello", "c-1")).pieces)
-    assert next(resumed) == TextDelta("one ")
-    go_on.set()
-    rest = list(resumed)
-    assert "".join(piece.text for piece in rest if isinstance(piece, TextDelta)) == "two"
-    assert rest[-2:] == [Finished("stop"), Usage(9, 2)]
-    ends(first)
-    assert len(chat.model.requests) == 1
-
-
-def test_a_retry_of_a_turn_that_lost_its_function_makes_it_anew() -> None:
-    chat = Chat(HI, HI)
-    turn = chat.reply(in_session("hello", "c-1")).turn
-    chat.store.save(ANA, replace(turn, text="half", lease_until=int(time.time()) - 5))
-    again = chat.reply(in_session("hello", "c-1"))
-    assert (again.turn.id, again.turn.attempt) == (turn.id, 2)
-    assert list(again.pieces) == HI
-    assert chat.stored(turn).text == "hi"
-    assert len(chat.session()) == 1
-
-
-def test_a_retry_of_a_failed_turn_makes_it_anew() -> None:
-    chat = Chat([TextDelta("half"), ModelFailedError("broke")], HI)
-    with pytest.raises(ModelFailedError):
-        chat.say(in_session("hello", "c-1"))
-    assert chat.session()[0].status == "failed"
-    assert chat.say(in_session("hello", "c-1")) == HI
-    assert chat.session()[0].text == "hi"
-
-
-def test_a_retry_sees_the_turns_before_it_only() -> None:
-    chat = Chat(HI, [TextDelta("half"), ModelFailedError("broke")], HI)
-    chat.say(in_session("one"))
-    with pytest.raises(ModelFailedError):
-        chat.say(in_session("two", "c-2"))
-    chat.say(in_session("three"))
-    chat.say(in_session("two", "c-2"))
-    assert chat.texts_of_prompt() == ["one", "hi", "two"]
-    assert [turn.text for turn in chat.session()] == ["hi", "hi", "hi"]
-
-
-def test_a_retry_with_another_model_says_which_model_answered() -> None:
-    chat = Chat([TextDelta("half"), ModelFailedError("broke")], HI)
-    with pytest.raises(ModelFailedError):
-        chat.say(in_session("hello", "c-1"))
-    again = chat.reply(in_session("hello", "c-1", model=TOOLS))
-    list(again.pieces)
-    assert again.turn.model == TOOLS
-    assert chat.stored(again.turn).model == TOOLS
-
-
-def test_a_take_over_that_the_model_refuses_can_be_tried_again() -> None:
-    chat = Chat(
-        [TextDelta("half"), ModelFailedError("broke")],
-        [UnavailableError("busy", retry_after_s=1)],
-        HI,
-    )
-    with pytest.raises(ModelFailedError):
-        chat.say(in_session("hello", "c-1"))
-    with pytest.raises(UnavailableError):
-        chat.reply(in_session("hello", "c-1"))
-    assert chat.say(in_session("hello", "c-1")) == HI
-
-
-def test_a_client_id_used_for_other_messages_conflicts() -> None:
-    chat = Chat()
-    chat.say(in_session("one", "c-1"))
-    with pytest.raises(ConflictError) as refused:
-        chat.reply(in_session("two", "c-1"))
-    assert refused.value.param == "kit.client_turn_id"
-
-
-def test_the_same_client_id_in_another_session_or_of_another_owner_is_another_turn() -> None:
-    chat = Chat()
-    ids = {
-        chat.reply(in_session("one", "c-1")).turn.id,
-        chat.reply(a_chat_request("two", kit={"client_turn_id": "c-1"})).turn.id,
-        chat.service.reply(BEN, in_session("three", "c-1")).turn.id,
-    }
-    assert len(ids) == 3
-
-
-def test_the_loser_of_two_retries_at_once_conflicts_and_leaves_the_winner() -> None:
-    chat = Chat()
-    winner = Chat(store=chat.store)
-
-    def let_the_other_start() -> None:
-        chat.store.before.clear()
-        winner.reply(in_session("hello", "c-1"))
-
-    chat.store.before["start"] = let_the_other_start
-    with pytest.raises(ConflictError):
-        chat.reply(in_session("hello", "c-1"))
-    assert chat.session()[0].status == "running"
-    assert (len(winner.model.requests), len(chat.model.requests)) == (1, 0)
 
 
 # Tools

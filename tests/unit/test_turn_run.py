@@ -13,7 +13,8 @@ from lambdas.core.pace import Pace
 from lambdas.core.turn_run import TurnRun
 from lambdas.core.turns import Turn
 from tests.builders import ANA, WIDE, a_generation, a_turn, an_entry
-from tests.fakes import MemoryStore, Script, ScriptedClient
+from tests.fakes import MemoryStore
+from tests.scripted_client import Script, ScriptedClient
 
 QUICK = Pace(look_every_s=0.002, save_every_s=0.002, renew_every_s=0.01)
 NEVER = Pace(look_every_s=3600)
