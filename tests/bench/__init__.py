@@ -1,1 +1,1 @@
-"""Benchmarks: the figures of the design, each beside its baseline in the same run (`make bench`)."""
+"""Benchmarks: the figures of the design, each beside its baseline in the same run."""

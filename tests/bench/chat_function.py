@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.bench import cpu
 from tests.bench.figures import ROOT
 from tests.bench.sse import Stream, post
+from tests.e2e.cloud import chat_body
 from tests.emulated import free_port
 
 FUNCTION_PYTHON = ROOT / ".kit" / "function-venv" / "bin" / "python"
@@ -67,17 +68,12 @@ class Running:
     def cpu_ms(self) -> float:
         return cpu.of_process_ms(self.pid)
 
-    def chat(self, command: str, model: str) -> Stream:
+    def chat(self, command: str) -> Stream:
         """One streamed chat; what is not answered to its end is an error."""
         headers = {"x-amzn-request-context": json.dumps(CALLER)}
-        stream = post(f"{self.url}/v1/chat/completions", chat_body(command, model), headers)
+        stream = post(f"{self.url}/v1/chat/completions", chat_body(command, stream=True), headers)
         assert stream.complete, f"{stream.status}: {stream.events}"
         return stream
-
-
-def chat_body(command: str, model: str) -> dict[str, object]:
-    said = [{"role": "user", "content": command}]
-    return {"model": model, "messages": said, "stream": True}
 
 
 def copied_asset(folder: Path) -> Path:

@@ -8,13 +8,19 @@ import pytest
 from cdk.config import load_config
 from cdk.layers import built_layer
 from tests.bench.chat_function import ChatFunction, copied_asset
-from tests.bench.cloud import Cloud
-from tests.bench.cloud import cloud as bench_cloud
+from tests.bench.cloud import bench_cloud, chat_variables, model_server
+from tests.e2e.cloud import Cloud
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[Cloud]:
-    with bench_cloud() as up:
+def model_url() -> Iterator[str]:
+    with model_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cloud(model_url: str) -> Iterator[Cloud]:
+    with bench_cloud(model_url) as up:
         yield up
 
 
@@ -24,6 +30,8 @@ def layer() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chat_function(cloud: Cloud, layer: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatFunction:
+def chat_function(
+    cloud: Cloud, layer: Path, tmp_path_factory: pytest.TempPathFactory
+) -> ChatFunction:
     code = copied_asset(tmp_path_factory.mktemp("task"))
-    return ChatFunction(code, layer, cloud.chat_variables())
+    return ChatFunction(code, layer, chat_variables(cloud))

@@ -125,13 +125,19 @@ def table(figures: Sequence[Figure]) -> str:
     rows = [list(HEADINGS), *(figure.row() for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     cells = (zip(row, widths, strict=True) for row in rows)
-    return "\n".join("  ".join(text.ljust(width) for text, width in line).rstrip() for line in cells)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in line).rstrip() for line in cells
+    )
 
 
 def machine() -> dict[str, str]:
     """Where and of what the figures are; nothing that names the machine."""
     commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return {
         "cores": str(os.cpu_count()),

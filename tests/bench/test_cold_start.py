@@ -6,18 +6,15 @@ import shutil
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-import pytest
-
 from tests.bench import cpu
 from tests.bench.chat_function import FUNCTION_PYTHON, ChatFunction
-from tests.bench.cloud import Cloud
 from tests.bench.figures import Bound, Figure, keep
 
 RUNS = 15
 SDK = "import boto3; boto3.client('dynamodb', region_name='us-east-1')"
 
 
-def test_cold_start(chat_function: ChatFunction, cloud: Cloud, tmp_path: Path) -> None:
+def test_cold_start(chat_function: ChatFunction, tmp_path: Path) -> None:
     """Variants take turns, so that a change of the machine's load meets all of them."""
     variants = _variants(chat_function, tmp_path)
     sdk: list[float] = []
@@ -25,7 +22,7 @@ def test_cold_start(chat_function: ChatFunction, cloud: Cloud, tmp_path: Path) -
     for _ in range(RUNS):
         sdk.append(cpu.of_command_ms([str(FUNCTION_PYTHON), "-c", SDK]))
         for name, function in variants.items():
-            samples[name].append(_first_chat_ms(function, cloud.model))
+            samples[name].append(_first_chat_ms(function))
     keep("cold start", [_figure(name, samples[name], sdk) for name in variants])
 
 
@@ -34,19 +31,17 @@ def _figure(name: str, samples: list[float], sdk: list[float]) -> Figure:
     return Figure(f"first chat, {name}", "CPU ms", samples, "import boto3 + client", sdk, bound)
 
 
-def _first_chat_ms(function: ChatFunction, model: str) -> float:
+def _first_chat_ms(function: ChatFunction) -> float:
     with function.running() as running:
-        running.chat("count 20", model)
+        running.chat("count 20")
         return running.cpu_ms
 
 
 def _variants(deployed: ChatFunction, folder: Path) -> dict[str, ChatFunction]:
-    """With and without bytecode: in AWS both are read-only, so what is missing is made each time."""
+    """With and without bytecode: in AWS both are read-only, so nothing missing is kept."""
     compiled = folder / "compiled"
     shutil.copytree(deployed.code, compiled)
-    compileall.compile_dir(
-        compiled, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-    )
+    compileall.compile_dir(compiled, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
     bare = folder / "bare"
     shutil.copytree(deployed.layer, bare, ignore=shutil.ignore_patterns("__pycache__"))
     return {

@@ -1,0 +1,35 @@
+"""Writes docs/benchmarks.md from the last results: `python -m tests.bench.page`."""
+
+import json
+from typing import Any
+
+from tests.bench.figures import HEADINGS, RESULTS, ROOT
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+PROSE = ROOT / "tests" / "bench" / "page.md"
+MARK = "<!-- figures -->"
+
+
+def page(prose: str, results: list[dict[str, Any]]) -> str:
+    """The prose with the tables of all results where its mark is."""
+    machine = results[0]["machine"]
+    where = f"Measured on {machine['measured_at']}, commit {machine['commit']}, Python"
+    head = f"{where} {machine['python']}, a machine of {machine['cores']} cores under other load."
+    tables = "\n\n".join(_table(result) for result in results)
+    return prose.replace(MARK, f"{head}\n\n{tables}")
+
+
+def _table(result: dict[str, Any]) -> str:
+    rows = [list(HEADINGS), ["---"] * len(HEADINGS), *(f["row"] for f in result["figures"])]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"### {result['subject'].capitalize()}\n\n{lines}"
+
+
+def main() -> None:
+    found = sorted(RESULTS.glob("*.json"))
+    results = [json.loads(path.read_text()) for path in found]
+    PAGE.write_text(page(PROSE.read_text(), results))
+
+
+if __name__ == "__main__":
+    main()
