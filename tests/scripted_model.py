@@ -7,7 +7,7 @@ It answers `POST /v1/chat/completions` (buffered and streamed) as the vLLM conta
 `GET /health`, `GET /v1/models`, `GET /requests` (the bodies it received, oldest first).
 The last user message is a command; spaces around it do not matter:
 
-    echo: TEXT               TEXT, word by word
+    echo[ every MS]: TEXT    TEXT, word by word, MS milliseconds before each word but the first
     count N [every MS]       `1 2 3 ... N`, a token each, MS milliseconds before each but the first
     tool NAME JSON           a call of the function NAME; its arguments JSON arrive in fragments
     messages?                the JSON text of the messages received, so a test can see the prompt
@@ -82,6 +82,10 @@ def numbers(count: str, every_ms: str | None, _: Json) -> Script:
     return Script(tokens if int(count) else [], every_ms=int(every_ms or 0))
 
 
+def echoed(every_ms: str | None, text: str, _: Json) -> Script:
+    return Script(words(text), every_ms=int(every_ms or 0))
+
+
 def delayed(first_ms: str, then: str | None, body: Json) -> Script:
     script = script_of(then or "echo: slow", body)
     script.first_ms = int(first_ms)
@@ -99,7 +103,7 @@ def broken(end: Literal["cut", "error", "stall"]) -> Callable[..., Script]:
 
 
 COMMANDS: list[tuple[str, Callable[..., Script]]] = [
-    (r"echo:\s?(.*)", lambda text, _: Script(words(text))),
+    (r"echo(?: every (\d+))?:\s?(.*)", echoed),
     (r"count (\d+)(?: every (\d+))?", numbers),
     (r"tool (\w+) (.+)", tool_call),
     (r"messages\?", lambda body: Script(words(json.dumps(body["messages"])))),
