@@ -225,6 +225,18 @@ def test_a_client_that_hangs_up_finds_its_whole_turn_later(newcomer: User) -> No
     assert (turn["status"], turn["finish_reason"]) == ("completed", "stop")
 
 
+def test_a_silent_model_is_waited_for_audibly_and_can_be_stopped(newcomer: User) -> None:
+    body = chat_body("stall after 2", stream=True, kit={"session_id": "s"})
+    with newcomer.client.stream("POST", "/v1/chat/completions", json=body) as reply:
+        lines = reply.iter_lines()
+        turn_id = json.loads(next(lines).removeprefix("data: "))["id"]
+        assert any(line.startswith(": ") for line in lines)
+        assert newcomer.delete(f"/v1/chat/completions/{turn_id}").status_code == 200
+        assert [line for line in lines if line][-1] == "data: [DONE]"
+    (turn,) = turns_of(newcomer)
+    assert (turn["status"], turn["reply"]["content"]) == ("stopped", "1 2 ")
+
+
 def test_while_a_turn_runs_its_session_takes_no_other(newcomer: User) -> None:
     with begun(newcomer, "count 20 every 50", session_id="s"):
         reply = tell(newcomer, "echo: me too")
