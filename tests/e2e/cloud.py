@@ -84,8 +84,11 @@ def said(reply: httpx.Response) -> str:
 class Cloud:
     """One laptop cloud; `up` with another model restarts what must be, the state stays."""
 
-    def __init__(self, folder: Path, *, port: int, sagemaker_port: int) -> None:
+    def __init__(
+        self, folder: Path, *, port: int, sagemaker_port: int, enforce_iam: bool = False
+    ) -> None:
         self.folder = folder
+        self._flags = ("--enforce-iam",) if enforce_iam else ()
         self._ports = {"KIT_LOCAL_PORT": str(port), "KIT_LOCAL_SAGEMAKER_PORT": str(sagemaker_port)}
         self._model_url: str | None = None
 
@@ -96,7 +99,7 @@ class Cloud:
             CannotRunError: the machine is too small, or the first installation has no network.
         """
         self._model_url = model_url
-        done = self.kit("local", "up", "--quiet", timeout_s=UP_WITHIN_S)
+        done = self.kit("local", "up", "--quiet", *self._flags, timeout_s=UP_WITHIN_S)
         if done.returncode:
             if "are needed" in done.stderr or "needs the network" in done.stderr:
                 raise CannotRunError(done.stderr.strip())
