@@ -1,8 +1,11 @@
 """Long texts of turns in S3: an item of DynamoDB holds 400 KB at most, and costs by its size."""
 
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from lambdas.aws.faults import translated
 from lambdas.aws.table import Item
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 # A short answer stays in its item: one read. 32 KB is about 8,000 tokens.
 INLINE_BYTES = 32_768
 _NAMES = ("asked", "made")
+
+log = logging.getLogger("kit")
 
 
 class Texts:
@@ -43,12 +48,22 @@ class Texts:
         return {f"{name}_key": {"S": object_key}}
 
     def get(self, item: Item, name: str) -> str | None:
+        """The text; None where there is none, or no more: its session was deleted meanwhile."""
         if name in item:
             return str(item[name]["S"])
         if f"{name}_key" not in item:
             return None
+        try:
+            return self._stored(item[f"{name}_key"]["S"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            log.warning("a text is gone", extra={"object_key": item[f"{name}_key"]["S"]})
+            return None
+
+    def _stored(self, object_key: str) -> str:
         with translated():
-            stored = self._client().get_object(Bucket=self._bucket, Key=item[f"{name}_key"]["S"])
+            stored = self._client().get_object(Bucket=self._bucket, Key=object_key)
             return stored["Body"].read().decode()
 
     def drop(self, item: Item) -> None:

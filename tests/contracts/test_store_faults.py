@@ -136,6 +136,20 @@ def test_a_long_text_says_that_the_store_is_out_too(
     assert stores.turns.find(ANA, "t-0") == turn
 
 
+def test_a_turn_whose_long_texts_are_gone_is_read_without_them(
+    cloud: Cloud, stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its session was deleted after its item had been read, or the bucket was tidied by hand."""
+    stores.turns.start(ANA, a_turn(messages=(user(LONG),)), WIDE, keep=True)
+    stores.turns.save(ANA, a_turn(text=LONG))
+    for stored in cloud.s3.list_objects_v2(Bucket=cloud.bucket)["Contents"]:
+        cloud.s3.delete_object(Bucket=cloud.bucket, Key=stored["Key"])
+    turn = stores.turns.find(ANA, "t-0")
+    assert turn is not None
+    assert (turn.messages, turn.text) == ((), "")
+    assert caplog.messages == ["a text is gone"] * 2
+
+
 def test_a_fault_that_nobody_foresaw_keeps_its_trace(cloud: Cloud, stores: Stores) -> None:
     gone, denied = refusal("ResourceNotFoundException"), refusal("AccessDeniedException")
     with replying(cloud.dynamodb, "TransactWriteItems", [gone]), pytest.raises(ClientError):
