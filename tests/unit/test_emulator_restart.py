@@ -11,7 +11,28 @@ from botocore.exceptions import ClientError
 
 from tests.emulated import Emulator, call
 from tests.emulated_app import Deployed, eventually, running
-from tests.emulated_stack import application, upload_code
+from tests.emulated_stack import BUCKET, application, upload_code
+
+OF_THE_BUCKET = {"Principal": "*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+# What CDK's `enforce_ssl` and `minimum_tls_version` write. On loopback nothing is encrypted, and
+# yet what AWS would let through must pass.
+TLS_ONLY = {
+    "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", **OF_THE_BUCKET},
+        {
+            "Effect": "Deny",
+            "Action": "s3:*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            **OF_THE_BUCKET,
+        },
+        {
+            "Effect": "Deny",
+            "Action": "s3:*",
+            "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+            **OF_THE_BUCKET,
+        },
+    ]
+}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +84,7 @@ def test_state_survives_a_kill_up_to_the_last_snapshot(restarted: Deployed) -> N
 
 def test_with_iam_enforced_a_function_has_the_rights_of_its_role(restarted: Deployed) -> None:
     emulator = restarted.emulator
+    emulator.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(TLS_ONLY))
     emulator.stop()
     emulator.flags += ("--enforce-iam",)
     emulator.start()
@@ -77,6 +99,7 @@ def test_with_iam_enforced_a_function_has_the_rights_of_its_role(restarted: Depl
     )
     with pytest.raises(ClientError, match="AccessDenied"):  # the function's role grants nothing
         storage.list_buckets()
+    assert storage.get_object(Bucket=BUCKET, Key="plain.zip")["Body"].read()
     endpoint = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/tiny"
     question = {"action": "sagemaker:InvokeEndpoint", "resource": endpoint}
     for key, allowed in ((environment["AWS_ACCESS_KEY_ID"], False), ("test", True)):
@@ -86,6 +109,7 @@ def test_with_iam_enforced_a_function_has_the_rights_of_its_role(restarted: Depl
     uses = [json.loads(line) for line in usage]
     assert [(use["action"], use["allowed"]) for use in uses] == [
         ("s3:ListAllMyBuckets", False),
+        ("s3:GetObject", True),
         ("sagemaker:InvokeEndpoint", False),
     ]
     assert all(use["principal"].endswith("/web") for use in uses)

@@ -93,6 +93,8 @@ CONTRACT = (
             "service_context",
         ),
     ),
+    Name("core.iam_evaluator", "_request_origin"),
+    Name("core.iam_evaluator", "pin_request_origin", ("source_ip", "secure_transport")),
     Name("services.sts", "_sessions"),
     # State
     Name("app", "save_all", ("services",)),

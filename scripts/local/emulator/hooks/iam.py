@@ -8,6 +8,10 @@ from ministack.services import sts
 
 from scripts.local.emulator.iam_usage import IamUsage, Use
 
+# Calls reach AWS by TLS and the emulator by plain HTTP on loopback. Policies that refuse what is
+# not encrypted are asked as in AWS, or they would refuse every call here.
+AS_IF_ENCRYPTED = {"s3:TlsVersion": "1.3"}
+
 
 def install(usage: IamUsage) -> None:
     enforce = iam_evaluator.enforce
@@ -20,7 +24,10 @@ def install(usage: IamUsage) -> None:
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:
-        denial = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
+        source_ip, _ = iam_evaluator._request_origin.get()
+        iam_evaluator.pin_request_origin(source_ip, True)  # noqa: FBT003 ministack's signature
+        context = {**(service_context or {}), **AS_IF_ENCRYPTED}
+        denial = enforce(access_key_id, iam_action, service, region, resource_arn, context)
         session = sts._sessions.get(access_key_id)
         if session is not None:
             usage.note(Use(session["Arn"], iam_action, resource_arn, denial is None))
