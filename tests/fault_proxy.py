@@ -56,7 +56,7 @@ class FaultProxy:
         server = loop.run_until_complete(asyncio.start_server(self._serve, sock=listener))
         loop.run_forever()
         server.close()
-        left = asyncio.all_tasks(loop)  # the function has gone, so its connections end by themselves
+        left = asyncio.all_tasks(loop)  # the function has gone: its connections end of themselves
         if left:
             loop.run_until_complete(asyncio.wait(left, timeout=5))
         loop.close()
