@@ -26,8 +26,8 @@ WINDOWS: tuple[Window, ...] = Window.__args__  # type: ignore[attr-defined]
 # How many of the kills wait for which phase of some turn; those of `over` wait for none.
 AIMS: Mapping[Target, Mapping[Phase, int]] = {
     "chat function": {"no head": 8, "streaming": 9, "finishing": 4, "over": 4},
-    "model server": {"no head": 4, "streaming": 8, "over": 3},
-    "SageMaker runtime": {"no head": 3, "streaming": 5, "over": 2},
+    "model server": {"no head": 5, "streaming": 9, "over": 3},
+    "SageMaker runtime": {"no head": 3, "streaming": 4, "over": 1},
 }
 AIM_WITHIN_S = 20
 JITTER_S: Mapping[Phase, float] = {"no head": 0.3, "streaming": 0.5, "finishing": 0, "over": 1}

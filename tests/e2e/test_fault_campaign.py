@@ -28,13 +28,13 @@ CLIENTS = 10
 SESSIONS_OF_A_CLIENT = 2
 TURNS_OF_A_SESSION = 4
 FAULTY = 0.15  # of all calls of a step; of the steps that are seldom called, more
-FAULTY_SELDOM = {"save": 0.4, "put text": 0.3, "open model": 0.3}
+FAULTY_SELDOM = {"save": 0.4, "put text": 0.4, "open model": 0.3}
 STAYING = 0.4  # of those
 
 _NETWORK: Sequence[Fault] = (faults.LoseCall(), faults.LoseAnswer(), faults.Delay(0.5))
-_READS = (*_NETWORK, faults.THROTTLED, faults.OUT)
+_READS = (*_NETWORK, faults.THROTTLED, faults.OUT, faults.CutAnswer(30))
 _TRANSACTIONS = (*_READS, faults.CONFLICT, faults.CROWDED, faults.Delay(3.5))
-_TEXTS = (*_NETWORK, faults.S3_OUT, faults.S3_SLOW_DOWN)
+_TEXTS = (*_NETWORK, faults.S3_OUT, faults.S3_SLOW_DOWN, faults.CutAnswer(5000))
 KINDS: Mapping[str, Sequence[Fault]] = {
     "start": _TRANSACTIONS,
     "finish": _TRANSACTIONS,
@@ -90,9 +90,10 @@ class Dice:
             return fault
 
     def _shuffled(self, step: str) -> list[Fault]:
-        """All kinds once before any comes again, so that a short run meets the rare ones."""
+        """All kinds once before any comes again, the required first: a short run meets them."""
         kinds = list(KINDS[step])
         self._rng.shuffle(kinds)
+        kinds.sort(key=lambda fault: (step, fault.name) in REQUIRED)  # taken from the end
         self._due[step] = kinds
         return kinds
 

@@ -122,7 +122,7 @@ def test_a_finish_whose_answer_is_lost_ends_the_turn_and_counts_its_tokens_once(
 def test_a_transaction_that_fails_for_a_moment_is_made_again(
     scene: Scene, step: str, fault: Fault
 ) -> None:
-    scene.proxy.choose = on(step, fault, times=2)
+    scene.proxy.choose = on(step, fault, times=1)
     heard = scene.ask()
     assert heard.whole
     assert scene.turn(heard)["status"] == "completed"
