@@ -171,6 +171,14 @@ def test_a_page_of_any_origin_may_ask_what_it_may_send(cloud: Cloud, path: str) 
     assert methods <= set(reply.headers["access-control-allow-methods"].split(","))
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_page_may_read_an_answer_and_its_request_id(ana: User, *, stream: bool) -> None:
+    replies = [ana.ask("echo: hello", stream=stream), ana.get("/v1/models"), ana.get("/v1/none")]
+    for reply in replies:
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert "x-request-id" in reply.headers["access-control-expose-headers"]
+
+
 def test_a_page_may_read_a_refusal_and_its_request_id(cloud: Cloud) -> None:
     reply = call(cloud, "GET", "/v1/models", origin="https://page.example")
     assert reply.status_code == 401
