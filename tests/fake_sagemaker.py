@@ -1,4 +1,4 @@
-"""SageMaker's control plane and S3, as far as the local runtime asks them; boto3 parses it."""
+"""SageMaker's control plane, IAM and S3, as far as the local runtime asks them; boto3 parses it."""
 
 import threading
 from typing import Any
@@ -20,6 +20,7 @@ class FakeSageMaker:
         self.components: dict[str, dict[str, Any]] = {}
         self.objects: dict[str, bytes] = {}
         self.calls: list[str] = []
+        self.denied: set[str] = set()
         self._written = threading.Condition()
 
     def add_endpoint(self, name: str, model_id: str = "", *, failure_path: bool = True) -> None:
@@ -68,7 +69,12 @@ class FakeSageMaker:
 
     def app(self) -> Starlette:
         s3 = Route("/{key:path}", self._object, methods=["GET", "PUT"])
-        return Starlette(routes=[Route("/", self._call, methods=["POST"]), s3])
+        authorize = Route("/_kit/authorize", self._authorize)
+        return Starlette(routes=[Route("/", self._call, methods=["POST"]), authorize, s3])
+
+    async def _authorize(self, request: Request) -> Response:
+        """What IAM says, as the emulator tells it; `denied` holds access keys."""
+        return JSONResponse({"allowed": request.query_params["access_key"] not in self.denied})
 
     async def _call(self, request: Request) -> Response:
         name = request.headers["x-amz-target"].removeprefix("SageMaker.")

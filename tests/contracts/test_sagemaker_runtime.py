@@ -69,12 +69,12 @@ def runtime(
 
 
 @contextmanager
-def runtime_client(url: str) -> Iterator["SageMakerRuntimeClient"]:
+def runtime_client(url: str, key: str = "test") -> Iterator["SageMakerRuntimeClient"]:
     client = boto3.client(
         "sagemaker-runtime",
         endpoint_url=url,
         region_name="us-east-1",
-        aws_access_key_id="test",
+        aws_access_key_id=key,
         aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}),
     )
@@ -112,6 +112,18 @@ def test_an_endpoint_with_its_own_model_needs_no_component(
     response = client.invoke_endpoint(EndpointName=OWN_MODEL, Body=chat("echo: mine"))
 
     assert b"mine" in response["Body"].read()
+
+
+def test_whom_iam_does_not_allow_is_refused(
+    cloud: FakeSageMaker, client: "SageMakerRuntimeClient"
+) -> None:
+    cloud.denied.add("nobody")
+    with (
+        runtime_client(client.meta.endpoint_url, "nobody") as denied,
+        pytest.raises(ClientError, match="sagemaker:InvokeEndpoint") as refused,
+    ):
+        denied.invoke_endpoint(EndpointName=OWN_MODEL, Body=chat("echo: mine"))
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
 def test_a_stream_carries_the_containers_bytes_in_parts(client: "SageMakerRuntimeClient") -> None:

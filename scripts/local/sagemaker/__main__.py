@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from lambdas.core.catalogue import ModelEntry, load_catalogue
 from scripts.local.sagemaker.async_calls import AsyncCalls, S3Objects
+from scripts.local.sagemaker.callers import Callers
 from scripts.local.sagemaker.deployments import BotoControlPlane, Deployments
 from scripts.local.sagemaker.invocations import Invocations, Limits
 from scripts.local.sagemaker.model_servers import (
@@ -93,6 +94,7 @@ def app(args: argparse.Namespace, env: Mapping[str, str], limits: Limits = LIMIT
     s3 = session.client("s3", endpoint_url=url, config=once)
     invocations = Invocations(catalogue, servers, client, limits)
     service = Service(
+        Callers(client, url, account=ACCOUNT),
         Deployments(BotoControlPlane(sagemaker, account=ACCOUNT)),
         invocations,
         AsyncCalls(invocations, S3Objects(s3)),

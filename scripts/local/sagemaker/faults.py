@@ -23,6 +23,11 @@ class InvalidCallError(RuntimeServiceError):
     status = 400
 
 
+class AccessDeniedError(RuntimeServiceError):
+    kind = "AccessDeniedException"
+    status = 403
+
+
 class BodyTooLargeError(RuntimeServiceError):
     kind = "ValidationError"
     status = 413

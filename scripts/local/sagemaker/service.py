@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 
 from scripts.local.sagemaker import eventstream
 from scripts.local.sagemaker.async_calls import PREFIX, AsyncCalls, accepted
+from scripts.local.sagemaker.callers import Callers
 from scripts.local.sagemaker.deployments import Deployment, Deployments
 from scripts.local.sagemaker.faults import BodyTooLargeError, RuntimeServiceError
 from scripts.local.sagemaker.invocations import Invocations
@@ -22,8 +23,13 @@ class Service:
     """Reads requests and writes replies as boto3 expects them."""
 
     def __init__(
-        self, deployments: Deployments, invocations: Invocations, async_calls: AsyncCalls
+        self,
+        callers: Callers,
+        deployments: Deployments,
+        invocations: Invocations,
+        async_calls: AsyncCalls,
     ) -> None:
+        self._callers = callers
         self._deployments = deployments
         self._invocations = invocations
         self._async_calls = async_calls
@@ -67,7 +73,9 @@ class Service:
 
     async def _deployment(self, request: Request) -> Deployment:
         component = request.headers.get(PREFIX + "inference-component")
-        return await self._deployments.find(request.path_params["endpoint"], component)
+        endpoint = request.path_params["endpoint"]
+        await self._callers.check(request.headers.get("authorization", ""), endpoint, component)
+        return await self._deployments.find(endpoint, component)
 
 
 async def ping(_: Request) -> Response:
