@@ -1,7 +1,7 @@
 """The model that really answers, on this machine's processor: what its replies are made of.
 
 What it says is its own affair, so only structure is asserted. Going from the scripted model to it
-restarts the laptop cloud: what was kept before must still be there.
+restarts the local SageMaker: the rest of the laptop cloud goes on as it was.
 """
 
 import json
@@ -13,7 +13,7 @@ from openai import OpenAI
 
 from tests.e2e.cloud import MODEL, Cloud, User, chat_body, said
 
-KEPT = "kept-over-a-restart"
+KEPT = "kept-over-a-change"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_prompt_beyond_its_context_is_told_by_its_code(client: OpenAI, ana: Us
     assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
 
 
-def test_what_was_kept_before_the_restart_is_seen_by_the_next_turn(
+def test_what_another_model_said_before_is_seen_by_the_next_turn(
     client: OpenAI, ana: User
 ) -> None:
     (turn,) = ana.get(f"/v1/sessions/{KEPT}").json()["turns"]["data"]
