@@ -80,9 +80,7 @@ def test_a_prompt_beyond_its_context_is_told_by_its_code(client: OpenAI, ana: Us
     assert (error["code"], error["param"]) == ("context_length_exceeded", "messages")
 
 
-def test_what_another_model_said_before_is_seen_by_the_next_turn(
-    client: OpenAI, ana: User
-) -> None:
+def test_what_another_model_said_before_is_seen_by_the_next_turn(client: OpenAI, ana: User) -> None:
     (turn,) = ana.get(f"/v1/sessions/{KEPT}").json()["turns"]["data"]
     assert turn["reply"]["content"] == "before"
     extra = {"kit": {"session_id": KEPT}}
