@@ -13,7 +13,7 @@ from tests.e2e.cloud import User
 CLIENTS = 4
 TURNS_OF_A_SESSION = 4
 CUT_TURNS_OF_A_USER = 4  # as many as may run at once: the next is refused until a lease ends
-PAUSE_S = 0.5
+PAUSE_S = 1.0
 RETRIES_AT_ONCE = 8  # of all cut calls: each may wait for the end of a lease
 
 

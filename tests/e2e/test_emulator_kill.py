@@ -21,7 +21,7 @@ from tests.emulated import Emulator
 
 SNAPSHOT_WITHIN_S = 90
 LONG_WORDS = " ".join(f"{n:02}" + "x" * 2000 for n in range(20))  # beyond what an item takes
-ROUNDS = 3
+ROUNDS = 2
 WRITING = "*.writing"
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found by /proc")
