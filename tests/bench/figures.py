@@ -141,6 +141,7 @@ def machine() -> dict[str, str]:
     )
     return {
         "cores": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[0]:.0f}",
         "python": platform.python_version(),
         "commit": commit.stdout.strip(),
         "measured_at": f"{datetime.now(UTC):%Y-%m-%d}",

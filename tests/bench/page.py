@@ -13,8 +13,8 @@ MARK = "<!-- figures -->"
 def page(prose: str, results: list[dict[str, Any]]) -> str:
     """The prose with the tables of all results where its mark is."""
     machine = results[0]["machine"]
-    where = f"Measured on {machine['measured_at']}, commit {machine['commit']}, Python"
-    head = f"{where} {machine['python']}, a machine of {machine['cores']} cores under other load."
+    where = f"Measured on {machine['measured_at']} at commit {machine['commit']}, with Python"
+    head = f"{where} {machine['python']} on {machine['cores']} cores that other work shared."
     tables = "\n\n".join(_table(result) for result in results)
     return prose.replace(MARK, f"{head}\n\n{tables}")
 
@@ -22,7 +22,8 @@ def page(prose: str, results: list[dict[str, Any]]) -> str:
 def _table(result: dict[str, Any]) -> str:
     rows = [list(HEADINGS), ["---"] * len(HEADINGS), *(f["row"] for f in result["figures"])]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"### {result['subject'].capitalize()}\n\n{lines}"
+    load = f"Load average {result['machine']['load']} when it ended."
+    return f"### {result['subject'].capitalize()}\n\n{lines}\n\n{load}"
 
 
 def main() -> None:
