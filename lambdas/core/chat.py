@@ -4,10 +4,11 @@ import hashlib
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from lambdas.core import lease
 from lambdas.core.catalogue import ModelEntry
 from lambdas.core.chat_request import ChatRequest
 from lambdas.core.chat_rules import (
@@ -84,10 +85,8 @@ class ChatService:
             turn, history = self._appended(owner, turn)
         keep = request.store is not False
         self._store.start(owner, turn, self._limits, keep=keep)
-        with ExitStack() as undo:
-            undo.callback(self._store.abandon, owner, turn, keep=keep)
+        with self._undone_if_refused(owner, turn, keep=keep):
             pieces, history_tokens = self._open(entry, request, turn, history)
-            undo.pop_all()
         run = TurnRun(
             self._store,
             owner,
@@ -99,13 +98,24 @@ class ChatService:
         )
         return Reply(turn, run.pieces(), run)
 
+    @contextmanager
+    def _undone_if_refused(self, owner: Owner, turn: Turn, *, keep: bool) -> Iterator[None]:
+        with ExitStack() as undo:
+            undo.callback(self._store.abandon, owner, turn, keep=keep)
+            with lease.renewed(self._store, owner, turn, self._pace, keep=keep):
+                yield
+            undo.pop_all()
+
     def _new_turn(self, owner: Owner, request: ChatRequest, messages: Sequence[Message]) -> Turn:
         now = int(time.time())
         session_id = request.kit.session_id
+        # A turn that is not kept is never found again; and were its id not its own, two such turns
+        # of one second would be one claim on the limits.
+        client_turn_id = None if request.store is False else request.kit.client_turn_id
         said = tuple(m for m in messages if m.role not in SYSTEM_ROLES)
         system = "\n\n".join(m.content for m in messages if m.role in SYSTEM_ROLES)
         return Turn(
-            id=_turn_id(owner, session_id, request.kit.client_turn_id),
+            id=_turn_id(owner, session_id, client_turn_id),
             session_id=session_id,
             position=0,
             model=request.model,

@@ -8,6 +8,7 @@ import pytest
 
 from lambdas.core.errors import (
     ConflictError,
+    LimitExceededError,
     ModelFailedError,
     UnavailableError,
 )
@@ -16,6 +17,7 @@ from lambdas.core.generation import (
     TextDelta,
     Usage,
 )
+from lambdas.core.turns import Limits
 from tests.builders import (
     ANA,
     BEN,
@@ -143,3 +145,12 @@ def test_the_loser_of_two_retries_at_once_conflicts_and_leaves_the_winner() -> N
         chat.reply(in_session("hello", "c-1"))
     assert chat.session()[0].status == "running"
     assert (len(winner.model.requests), len(chat.model.requests)) == (1, 0)
+
+
+def test_turns_that_are_not_kept_each_take_a_place_in_the_limits() -> None:
+    """Were their ids made of the client's, all of one second would be one claim."""
+    chat = Chat(limits=Limits(tokens_per_day=1000, concurrent_streams=1))
+    request = a_chat_request(store=False, kit={"client_turn_id": "c-1"})
+    chat.reply(request)
+    with pytest.raises(LimitExceededError):
+        chat.reply(request)
