@@ -1,7 +1,6 @@
 """Sessions in the one DynamoDB table: the `SessionStore` port, and the steps that turns add to."""
 
 import time
-from itertools import islice
 from typing import Any
 
 from lambdas.aws.faults import translated
@@ -20,13 +19,18 @@ from lambdas.core.turns import Session, Turn
 
 _LAST_POSITION = 99_999_999
 INDEX = "gsi1"
+# A function's whole answer is 6 MB at most, and JSON within JSON writes many characters as two.
+PAGE_BYTES = 2_000_000
 
 
 class DynamoSessions:
-    def __init__(self, table: Table, items: TurnItems, texts: Texts) -> None:
+    def __init__(
+        self, table: Table, items: TurnItems, texts: Texts, *, page_bytes: int = PAGE_BYTES
+    ) -> None:
         self._table = table
         self._items = items
         self._texts = texts
+        self._page_bytes = page_bytes
 
     def session(self, owner: Owner, session_id: str) -> Session | None:
         item = self._table.get(owner, session_key(session_id))
@@ -53,8 +57,14 @@ class DynamoSessions:
         self, owner: Owner, session_id: str, *, limit: int, after: int = -1
     ) -> tuple[list[Turn], bool]:
         first, last = turn_key(session_id, after + 1), turn_key(session_id, _LAST_POSITION)
-        items = list(islice(self._table.between(owner, first, last, page=limit + 1), limit + 1))
-        return [self._items.read(item) for item in items[:limit]], len(items) > limit
+        shown: list[Turn] = []
+        left_bytes = self._page_bytes
+        for item in self._table.between(owner, first, last, page=limit + 1):
+            if len(shown) == limit or left_bytes <= 0:
+                return shown, True
+            shown.append(self._items.read(item))
+            left_bytes -= _size_bytes(shown[-1])
+        return shown, False
 
     def delete_session(self, owner: Owner, session_id: str) -> bool:
         """The session's own item goes last: whoever is cut off in between can ask again."""
@@ -159,6 +169,13 @@ def _session_step(
             },
         }
     }
+
+
+def _size_bytes(turn: Turn) -> int:
+    messages = (*turn.messages, turn.reply)
+    texts = [turn.system or "", *(message.content for message in messages)]
+    texts += [call.arguments for message in messages for call in message.tool_calls]
+    return sum(len(text.encode()) for text in texts)
 
 
 def _sessions_of(owner: Owner) -> str:

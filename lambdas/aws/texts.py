@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.aws.faults import translated
+from lambdas.aws.faults import store_unavailable, translated
 from lambdas.aws.table import Item
 from lambdas.core.identity import Owner
 from lambdas.core.turns import Turn
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # A short answer stays in its item: one read. 32 KB is about 8,000 tokens.
 INLINE_BYTES = 32_768
 _NAMES = ("asked", "made")
+# S3 tells only those who may list the whole bucket that an object is not there.
+_ABSENT = {"NoSuchKey", "AccessDenied"}
 
 log = logging.getLogger("kit")
 
@@ -56,9 +58,11 @@ class Texts:
         try:
             return self._stored(item[f"{name}_key"]["S"])
         except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchKey":
+            code = error.response["Error"]["Code"]
+            if code not in _ABSENT:
                 raise
-            log.warning("a text is gone", extra={"object_key": item[f"{name}_key"]["S"]})
+            gone = {"object_key": item[f"{name}_key"]["S"], "code": code}
+            log.warning("a text is gone", extra=gone)
             return None
 
     def _stored(self, object_key: str) -> str:
@@ -82,9 +86,11 @@ class Texts:
             return
         batch: Any = [{"Key": key} for key in keys]
         with translated():
-            self._client().delete_objects(
+            reply = self._client().delete_objects(
                 Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True}
             )
+        if reply.get("Errors"):  # some are still there, though the call itself went well
+            raise store_unavailable()
 
 
 def _folder(owner: Owner, turn: Turn) -> str:

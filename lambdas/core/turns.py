@@ -149,7 +149,10 @@ class SessionStore(Protocol):
     def turns(
         self, owner: Owner, session_id: str, *, limit: int, after: int = -1
     ) -> tuple[list[Turn], bool]:
-        """Turns in order, from the position past `after`, and whether there are more."""
+        """Turns in order, from the position past `after`, and whether there are more.
+
+        Fewer than `limit` where they are long.
+        """
         ...
 
     def delete_session(self, owner: Owner, session_id: str) -> bool:

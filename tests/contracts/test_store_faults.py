@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from lambdas.core.errors import UnavailableError
-from tests.aws_replies import Fault, broken, cancelled, refusal, replying, xml_refusal
+from tests.aws_replies import Fault, broken, cancelled, refusal, reply, replying, xml_refusal
 from tests.builders import ANA, WIDE, a_turn, user
 from tests.stores import Cloud, Stores, moto_cloud
 
@@ -36,10 +36,11 @@ def stores(cloud: Cloud) -> Stores:
 
 
 def test_a_transaction_that_met_another_is_tried_again(cloud: Cloud, stores: Stores) -> None:
+    turn = a_turn()
     with replying(cloud.dynamodb, "TransactWriteItems", [CONFLICT, CONFLICT]) as calls:
-        stores.turns.start(ANA, a_turn(), WIDE, keep=True)
+        stores.turns.start(ANA, turn, WIDE, keep=True)
     assert len(calls) == 3
-    assert stores.turns.find(ANA, "t-0") == a_turn()
+    assert stores.turns.find(ANA, "t-0") == turn
 
 
 @pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded"])
@@ -148,6 +149,30 @@ def test_a_turn_whose_long_texts_are_gone_is_read_without_them(
     assert turn is not None
     assert (turn.messages, turn.text) == ((), "")
     assert caplog.messages == ["a text is gone"] * 2
+
+
+def test_a_text_that_is_gone_is_told_by_s3_as_one_that_may_not_be_read(
+    cloud: Cloud, stores: Stores, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The functions may not list the bucket, so S3 does not tell them what is absent."""
+    stores.turns.start(ANA, a_turn(messages=(user(LONG),)), WIDE, keep=True)
+    with replying(cloud.s3, "GetObject", [xml_refusal("AccessDenied", status=403)]):
+        turn = stores.turns.find(ANA, "t-0")
+    assert turn is not None
+    assert turn.messages == ()
+    assert caplog.messages == ["a text is gone"]
+
+
+def test_a_session_stays_where_s3_could_not_delete_one_of_its_texts(
+    cloud: Cloud, stores: Stores
+) -> None:
+    stores.turns.start(ANA, a_turn(messages=(user(LONG),)), WIDE, keep=True)
+    part = b"<Error><Key>k</Key><Code>InternalError</Code></Error>"
+    kept = reply(200, b"<DeleteResult>" + part + b"</DeleteResult>")
+    with replying(cloud.s3, "DeleteObjects", [kept]), pytest.raises(UnavailableError):
+        stores.sessions.delete_session(ANA, "s")
+    assert stores.sessions.delete_session(ANA, "s")
+    assert stores.leftovers() == []
 
 
 def test_a_fault_that_nobody_foresaw_keeps_its_trace(cloud: Cloud, stores: Stores) -> None:
