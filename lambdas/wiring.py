@@ -11,8 +11,8 @@ from lambdas.core.turns import Limits, SessionStore, TurnStore
 if TYPE_CHECKING:
     from lambdas.core.chat import ChatService
 
-# A reply may pause while the model thinks, but a silent connection is a dead one. A generation is
-# not sent twice: the second would cost as much as the first.
+# A reply may pause while the model thinks, but a silent connection is a dead one. One retry, for a
+# connection that died unseen while the function slept; each more could cost a generation more.
 _MODEL_TIMEOUTS = {"connect_timeout": 2, "read_timeout": 120, "retries": {"total_max_attempts": 2}}
 _STORE_TIMEOUTS = {
     "connect_timeout": 1,

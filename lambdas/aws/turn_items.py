@@ -1,4 +1,4 @@
-"""How turns and sessions are written as items of the one table; see DESIGN 4.5 for the keys."""
+"""How turns and sessions are items of the one table; docs/architecture.md lists the keys."""
 
 import json
 from dataclasses import asdict

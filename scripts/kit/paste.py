@@ -22,7 +22,7 @@ or, with those two variables set, into Python:
   for chunk in reply: print(chunk.choices[0].delta.content or "", end="", flush=True)
 
 The token is valid for an hour; a new one: eval "$(kit local status -o env)"
-Next: kit chat"""
+Next: source .venv/bin/activate, then kit chat"""
 
 
 def text(access: "Access") -> str:
