@@ -12,6 +12,7 @@ from ministack import app as emulator
 
 from scripts.local.emulator.archives import UnpackedArchives
 from scripts.local.emulator.authorization import Authorization
+from scripts.local.emulator.foreign_pages import ForeignPages
 from scripts.local.emulator.functions import FunctionHost
 from scripts.local.emulator.hooks import (
     buckets,
@@ -66,7 +67,7 @@ def application(options: Options) -> Lifecycle:
     keeper.install()
     snapshot = PeriodicSnapshot(keeper, options.snapshot_interval_s)
     return Lifecycle(
-        Authorization(emulator.app, is_allowed),
+        ForeignPages(Authorization(emulator.app, is_allowed)),
         note_request=snapshot.note,
         background=[snapshot.run, registry.supervise],
         at_stop=[relay.stop, registry.stop_all],
