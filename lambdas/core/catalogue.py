@@ -152,7 +152,7 @@ def load_entry(path: Path) -> ModelEntry:
         ConfigurationError: one line that names the file, the key and what is allowed.
     """
     try:
-        fields = yaml.load(path.read_text(), Loader=_LOADER)  # noqa: S506 a safe loader, see above
+        fields = yaml.load(path.read_bytes(), Loader=_LOADER)  # noqa: S506 a safe loader, see above
         entry = ModelEntry.model_validate(fields)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path.name}: not YAML: {_one_line(error)}") from error

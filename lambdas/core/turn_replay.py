@@ -16,7 +16,7 @@ def replay(
     """Give what the turn has, then what it gets, until it ends.
 
     Raises:
-        ModelFailedError: the turn failed or was cut off.
+        ModelFailedError: the turn failed, was cut off or is made anew by another request.
         NotFoundError: it was deleted meanwhile.
     """
     shown = 0
@@ -28,7 +28,7 @@ def replay(
         if status != "running":
             break
         time.sleep(pace.replay_every_s)  # the interval of a poll: DynamoDB has nothing to wait on
-        turn = _still_there(store.find(owner, turn.id))
+        turn = _same_attempt(turn, store.find(owner, turn.id))
     if status in {"failed", "interrupted"}:
         raise ModelFailedError(f"the turn {status}; send it again to have it made anew")
     for index, call in enumerate(turn.tool_calls):
@@ -38,7 +38,9 @@ def replay(
         yield turn.usage
 
 
-def _still_there(turn: Turn | None) -> Turn:
-    if turn is None:
+def _same_attempt(told: Turn, found: Turn | None) -> Turn:
+    if found is None:
         raise NotFoundError("the turn was deleted")
-    return turn
+    if found.attempt != told.attempt:  # its text begins anew, and does not go on from what was told
+        raise ModelFailedError("the turn was interrupted; it is being made anew")
+    return found

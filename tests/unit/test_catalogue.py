@@ -96,6 +96,14 @@ def test_a_fault_is_told_in_one_line_with_file_and_key(
     assert "\n" not in str(refused.value)
 
 
+def test_a_file_that_is_not_utf_8_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"id: \xff\xfe\xfa")
+    with pytest.raises(ConfigurationError, match=r"^x\.yaml: not YAML: ") as refused:
+        load_entry(path)
+    assert "\n" not in str(refused.value)
+
+
 def test_a_file_that_is_not_yaml_is_told_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("id: [")

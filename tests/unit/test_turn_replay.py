@@ -85,6 +85,22 @@ def test_a_turn_that_loses_its_function_meanwhile_is_an_error(store: MemoryStore
         next(pieces)
 
 
+def test_a_turn_that_is_taken_over_meanwhile_does_not_go_on_with_the_new_text(
+    store: MemoryStore,
+) -> None:
+    turn = started(store, a_turn())
+    store.save(ANA, replace(turn, text="half of the first"))
+    found = store.find(ANA, turn.id)
+    assert found is not None
+    pieces = told(store, found)
+    next(pieces)
+    store.save(ANA, replace(turn, text="half of the first", lease_until=0))
+    again = started(store, a_turn(attempt=2))
+    store.save(ANA, replace(again, text="the second, which is longer than that"))
+    with pytest.raises(ModelFailedError, match="made anew"):
+        next(pieces)
+
+
 @pytest.mark.parametrize("turn", [a_cut_turn(), a_turn(status="failed")], ids=["cut", "failed"])
 def test_what_a_broken_turn_made_is_told_before_the_error(store: MemoryStore, turn: Turn) -> None:
     pieces = told(store, replace(turn, text="half"))
