@@ -7,6 +7,7 @@ from lambdas.aws.faults import translated
 from lambdas.aws.table import Item, Table, item_of, key, partition, written
 from lambdas.aws.texts import Texts
 from lambdas.aws.turn_items import (
+    LAST_POSITION,
     TurnItems,
     pointer_key,
     read_session,
@@ -17,7 +18,6 @@ from lambdas.core.errors import ConflictError, NotFoundError
 from lambdas.core.identity import Owner
 from lambdas.core.turns import Session, Turn
 
-_LAST_POSITION = 99_999_999
 INDEX = "gsi1"
 # A function's whole answer is 6 MB at most, and JSON within JSON writes many characters as two.
 PAGE_BYTES = 2_000_000
@@ -56,7 +56,7 @@ class DynamoSessions:
     def turns(
         self, owner: Owner, session_id: str, *, limit: int, after: int = -1
     ) -> tuple[list[Turn], bool]:
-        first, last = turn_key(session_id, after + 1), turn_key(session_id, _LAST_POSITION)
+        first, last = turn_key(session_id, after + 1), turn_key(session_id, LAST_POSITION)
         shown: list[Turn] = []
         left_bytes = self._page_bytes
         for item in self._table.between(owner, first, last, page=limit + 1):
@@ -68,20 +68,26 @@ class DynamoSessions:
 
     def delete_session(self, owner: Owner, session_id: str) -> bool:
         """The session's own item goes last: whoever is cut off in between can ask again."""
-        found = session = self.session(owner, session_id)
+        place = session_key(session_id)
+        found = session = self._table.get(owner, place)
         while session is not None:
-            first, last = turn_key(session_id, 0), turn_key(session_id, _LAST_POSITION)
+            first, last = turn_key(session_id, 0), turn_key(session_id, LAST_POSITION)
             for item in self._table.between(owner, first, last):
-                places = (pointer_key(item["id"]["S"]), item["sk"]["S"])
-                self._table.commit([{"Delete": {"Key": key(owner, place)}} for place in places])
+                names = (pointer_key(item["id"]["S"]), item["sk"]["S"])
+                self._table.commit([{"Delete": {"Key": key(owner, name)}} for name in names])
             self._texts.drop_session(owner, session_id)
-            session = None if self._removed(owner, session) else self.session(owner, session_id)
+            session = None if self._removed(session) else self._table.get(owner, place)
         return found is not None
 
-    def _removed(self, owner: Owner, session: Session) -> bool:
-        """Delete the session's item, unless a turn was added since `session` was read."""
+    def _removed(self, session: Item) -> bool:
+        """Delete the session's item, unless a turn has used the session since it was read."""
+        gone = {
+            "Key": {name: session[name] for name in ("pk", "sk")},
+            "ConditionExpression": "gsi1sk = :used",
+            "ExpressionAttributeValues": {":used": session["gsi1sk"]},
+        }
         try:
-            self._table.commit([_session_gone(owner, session.id, session.turn_count)], [_moved])
+            self._table.commit([{"Delete": gone}], [_moved])
         except ConflictError:
             return False
         return True
@@ -183,4 +189,4 @@ def _sessions_of(owner: Owner) -> str:
 
 
 def _moved() -> ConflictError:
-    return ConflictError("a turn was added to the session")
+    return ConflictError("the session was used meanwhile")

@@ -10,6 +10,8 @@ from lambdas.core.generation import Message, ToolCall, Usage
 from lambdas.core.identity import Owner
 from lambdas.core.turns import Session, Turn
 
+LAST_POSITION = 99_999_999  # the highest that the eight digits of a turn's key can hold
+
 
 def session_key(session_id: str) -> str:
     return f"S#{session_id}"

@@ -11,13 +11,12 @@ from lambdas.aws import turn_steps
 from lambdas.aws.faults import condition_failed, translated
 from lambdas.aws.sessions import session_moved, session_unmoved, session_used
 from lambdas.aws.table import Item, Refusals, Table, item_of, key, number_in
-from lambdas.aws.turn_items import TurnItems, key_of, pointer_key, turn_key
+from lambdas.aws.turn_items import LAST_POSITION, TurnItems, key_of, pointer_key, turn_key
 from lambdas.core.errors import ConflictError, LimitExceededError
 from lambdas.core.identity import Owner
 from lambdas.core.turns import Limits, Turn
 
 _HISTORY_PAGE = 20
-_LAST_POSITION = 99_999_999
 
 
 class DynamoTurns:
@@ -126,7 +125,7 @@ class DynamoTurns:
     def newest_turns(
         self, owner: Owner, session_id: str, *, before: int | None = None
     ) -> Iterator[Turn]:
-        last = _LAST_POSITION if before is None else before - 1
+        last = LAST_POSITION if before is None else before - 1
         if last < 0:
             return
         first_key, last_key = turn_key(session_id, 0), turn_key(session_id, last)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from lambdas.core.errors import UnavailableError
@@ -172,6 +173,21 @@ def test_a_session_stays_where_s3_could_not_delete_one_of_its_texts(
     with replying(cloud.s3, "DeleteObjects", [kept]), pytest.raises(UnavailableError):
         stores.sessions.delete_session(ANA, "s")
     assert stores.sessions.delete_session(ANA, "s")
+    assert stores.leftovers() == []
+
+
+def test_a_turn_begun_while_its_session_is_deleted_goes_with_it(
+    cloud: Cloud, stores: Stores
+) -> None:
+    """It stands where the deleted one stood: the number of turns does not tell them apart."""
+
+    def begin_another(request: object) -> AWSResponse:
+        stores.turns.start(ANA, a_turn("t-new"), WIDE, keep=True)
+        return reply(200, b"<ListBucketResult/>")(request)
+
+    stores.turns.start(ANA, a_turn("t-0"), WIDE, keep=True)
+    with replying(cloud.s3, "ListObjectsV2", [begin_another]):
+        assert stores.sessions.delete_session(ANA, "s")
     assert stores.leftovers() == []
 
 
