@@ -8,7 +8,14 @@ from tests.bench.figures import HEADINGS, RESULTS, ROOT
 PAGE = ROOT / "docs" / "benchmarks.md"
 PROSE = ROOT / "tests" / "bench" / "page.md"
 MARK = "<!-- figures -->"
-FIRST = ("cold start", "warm chat", "first token", "gaps between chunks", "20 parallel streams")
+FIRST = (
+    "cold start",
+    "warm chat",
+    "first token",
+    "first token through the API",
+    "gaps between chunks",
+    "20 parallel streams",
+)
 
 
 def page(prose: str, results: list[dict[str, Any]]) -> str:
@@ -24,7 +31,7 @@ def _table(result: dict[str, Any]) -> str:
     rows = [list(HEADINGS), ["---"] * len(HEADINGS), *(f["row"] for f in result["figures"])]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     load = f"Load average {result['machine']['load']} when it ended."
-    return f"### {result['subject'].capitalize()}\n\n{lines}\n\n{load}"
+    return f"### {result['subject'][0].upper()}{result['subject'][1:]}\n\n{lines}\n\n{load}"
 
 
 def main() -> None:
