@@ -131,7 +131,8 @@ def _without_bytecode(name: str, python_version: str) -> str:
     """Half a cold start is at stake (docs/benchmarks.md), so the remedy is named."""
     return (
         f"{name}: no Python {python_version} here, so without bytecode: cold starts will be slower."
-        f" Next: .venv/bin/uv python install {python_version}, remove .kit/layers/{name}, deploy again"
+        f" Next: .venv/bin/uv python install {python_version}, remove .kit/layers/{name},"
+        " deploy again"
     )
 
 
